@@ -1,0 +1,136 @@
+"""The answer and its parts: the shapes that Python, HTTP, the widget and the command all send."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, Literal
+
+Status = Literal["answered", "silent", "unknown_app", "which_app", "compared", "off_topic"]
+Language = Literal["zh", "zh-Hant", "en"]
+FactKind = Literal[
+    "menu_path",
+    "phone",
+    "email",
+    "url",
+    "time_limit",
+    "address",
+    "court",
+    "age",
+    "date",
+    "data_types",
+    "organisation",
+]
+
+
+def _plain(value: object) -> object:
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, (tuple, list)):
+        return [_plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return value
+
+
+class Payload:
+    """Gives a frozen dataclass the one dictionary that every surface sends."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON-ready values; tuples become lists."""
+        plain = _plain(self)
+        assert isinstance(plain, dict)
+        return plain
+
+
+@dataclass(frozen=True)
+class Turn(Payload):
+    """An earlier question of the conversation and the app it was about, if one was understood."""
+
+    question: str
+    app: str | None = None
+
+
+@dataclass(frozen=True)
+class Fact(Payload):
+    """A short string lifted verbatim: ``policy.text[start:end] == text``."""
+
+    kind: FactKind
+    text: str
+    start: int
+    end: int
+    policy_id: str
+
+
+@dataclass(frozen=True)
+class Passage(Payload):
+    """A clause that came back for a query; ``score`` is higher for better, ``rank`` counts from 1."""
+
+    app: str
+    policy_id: str
+    clause_id: str
+    path: tuple[str, ...]
+    label: str
+    lead_in: str | None
+    text: str
+    start: int
+    end: int
+    score: float
+    rank: int
+
+
+@dataclass(frozen=True)
+class Citation(Payload):
+    """What the user sees of a clause.
+
+    ``policy.text[text_start:text_end] == text`` and ``policy.text[start:end] == quote``; ``lead_in`` is the text of
+    the sentence an item hangs on. For a list asked for as a whole, ``text`` and ``quote`` run from the lead-in to the
+    last item. ``date`` is an ISO 8601 day or ``None``.
+    """
+
+    app: str
+    policy_id: str
+    sha256: str
+    date: str | None
+    clause_id: str
+    path: tuple[str, ...]
+    label: str
+    lead_in: str | None
+    text: str
+    text_start: int
+    text_end: int
+    quote: str
+    start: int
+    end: int
+    score: float
+
+
+@dataclass(frozen=True)
+class Row(Payload):
+    """One app's line where several apps answer; ``citation`` is ``None`` where that app's policy is silent."""
+
+    app: str
+    status: Status
+    text: str
+    facts: tuple[Fact, ...] = ()
+    citation: Citation | None = None
+
+
+@dataclass(frozen=True)
+class Answer(Payload):
+    """The reply to a question; ``citations`` is empty unless ``status`` is ``answered``.
+
+    ``confidence`` (0 to 1, calibrated) says how likely the best clause answers, for declines too. ``contact`` is the
+    operator's contact as the policy prints it.
+    """
+
+    status: Status
+    app: str | None
+    language: Language
+    text: str
+    confidence: float
+    facts: tuple[Fact, ...] = ()
+    citations: tuple[Citation, ...] = ()
+    rows: tuple[Row, ...] = ()
+    related: tuple[Passage, ...] = ()
+    contact: str | None = None
