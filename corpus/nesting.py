@@ -1,0 +1,362 @@
+"""Blocks in a row -> what hangs under what: headings, items, lead-ins, told from the styles of number in sequence."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from corpus.blocks import Block
+from corpus.contents import normalise_title
+from corpus.numbering import Marker, family
+
+MAX_DEPTH = 12
+_LOOK_AHEAD = 40
+_LEADS_IN = re.compile("以下|如下|下列|下述")
+_TITLE = re.compile("政策|协议|指引|声明|条款|规则|说明|须知")
+_CLOSING = "”’』」】）)》\"' "
+_TERM = re.compile(r"[^，,。；;：:]{1,24}[：:]")
+
+
+@dataclass(frozen=True)
+class Node:
+    """A block in its place. ``lead_in`` is the index of the block it hangs on."""
+
+    block: Block
+    role: Literal["heading", "clause"]
+    path: tuple[str, ...]
+    label: str
+    lead_in: int | None = None
+    is_item: bool = False
+    is_sentence_heading: bool = False
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A heading or item that is still open."""
+
+    index: int
+    style: str
+    value: int
+    number: tuple[int, ...]
+    label: str
+    title: str | None
+    lead_in: int | None
+
+    @property
+    def is_heading(self) -> bool:
+        return self.title is not None
+
+
+def nest_blocks(blocks: Sequence[Block], contents_titles: Sequence[str]) -> list[Node]:
+    """Return a node a block, in order.
+
+    :param contents_titles: the normalised titles that the policy's contents list names.
+    """
+    return _Nesting(blocks, contents_titles).nodes
+
+
+def leads_in(text: str) -> bool:
+    """Whether a block's last sentence announces what follows it."""
+    bare = text.rstrip(_CLOSING)
+    if bare[-1:] in ("：", ":"):
+        return True
+    last = re.split("[。！？；;]", bare.rstrip("。"))[-1]
+    return bool(_LEADS_IN.search(last)) and not re.search("[：:]", last)
+
+
+class _Nesting:
+    """One pass over the blocks with a stack of what is open."""
+
+    def __init__(self, blocks: Sequence[Block], contents_titles: Sequence[str]) -> None:
+        self._blocks = blocks
+        self._listed = set(contents_titles)
+        self._stack: list[_Entry] = []
+        self._open_lead: int | None = None
+        self._plain = [self._is_plain_heading(index) for index in range(len(blocks))]
+        self.nodes: list[Node] = []
+        for index, block in enumerate(blocks):
+            if block.marker is not None:
+                self._place_marked(index, block, block.marker)
+            elif self._plain[index]:
+                self._place_plain_heading(index, block)
+            else:
+                self._place_paragraph(index, block)
+
+    # -- numbered and bulleted blocks
+
+    def _place_marked(self, index: int, block: Block, marker: Marker) -> None:
+        keep, style, value, follows = self._find_level(marker, index)
+        before = self._stack[keep] if follows and keep < len(self._stack) else None
+        heading = self._is_marked_heading(index, before)
+        if before is None and heading and not self._after_lead_in(index):
+            keep = min(keep, self._innermost_heading() + 1)
+        keep = min(keep, MAX_DEPTH)
+        lead = before.lead_in if before is not None else self._list_lead(index, keep)
+        del self._stack[keep:]
+        path = self._path()
+        title = " ".join(block.text.split()) if heading else None
+        self._stack.append(_Entry(index, style, value, marker.number, marker.label, title, lead))
+        label = self._label()
+        self._open_lead = None if heading or not leads_in(block.text) else index
+        sentence = before is not None and before.is_heading and not heading and lead is None and not marker.is_bullet
+        role: Literal["heading", "clause"] = "heading" if heading else "clause"
+        self.nodes.append(Node(block, role, path, label, None if heading else lead, not heading, sentence))
+
+    def _find_level(self, marker: Marker, index: int) -> tuple[int, str, int, bool]:
+        """How many open entries stay above the marker, how it is read, and whether it goes on with a list."""
+        stack = self._stack
+        depths = range(len(stack) - 1, -1, -1)
+        if marker.number:
+            return self._dotted_level(marker)
+        if marker.is_bullet:
+            depth = next((d for d in depths if stack[d].style == marker.style), None)
+            return (len(stack) if depth is None else depth), marker.style, 0, depth is not None
+        for style, value in marker.readings:
+            for depth in depths:
+                if stack[depth].style == style and stack[depth].value + 1 == value:
+                    return depth, style, value, True
+        for style, value in marker.readings:
+            for depth in depths:
+                same = family(stack[depth].style) == family(style) and stack[depth].value + 1 == value
+                after_dotted = stack[depth].number[-1:] == (value - 1,) and family(style) == "num" and value > 1
+                if same or after_dotted:
+                    return depth, style, value, True
+        style, value = next((r for r in marker.readings if r[1] == 1), marker.readings[0])
+        depth = next((d for d in depths if stack[d].style == style), None)
+        if value == 1:
+            if depth is None or stack[depth].is_heading or self._nests_in(depth, index):
+                return len(stack), style, value, False
+            return depth, style, value, False
+        if depth is None:
+            depth = next((d for d in depths if family(stack[d].style) == family(style)), None)
+        if depth is None:
+            return len(stack), style, value, False
+        return depth, style, value, True
+
+    def _dotted_level(self, marker: Marker) -> tuple[int, str, int, bool]:
+        stack, number, style = self._stack, marker.number, marker.style
+        for depth in range(len(stack) - 1, -1, -1):
+            held = stack[depth].number
+            if held and len(held) == len(number):
+                return depth, style, number[-1], held[:-1] == number[:-1]
+            if held and len(held) < len(number):
+                return depth + 1, style, number[-1], False
+        for depth in range(len(stack) - 1, -1, -1):
+            if family(stack[depth].style) in ("num", "cn") and stack[depth].value == number[0]:
+                return depth + 1, style, number[-1], False
+        return self._innermost_heading() + 1, style, number[-1], False
+
+    def _nests_in(self, depth: int, index: int) -> bool:
+        """Whether block ``index``, a new 1, begins a list inside the open entry ``depth`` of the same style."""
+        return self._stack[depth].index == index - 1 and leads_in(self._blocks[index - 1].text)
+
+    def _is_marked_heading(self, index: int, before: _Entry | None) -> bool:
+        block = self._blocks[index]
+        marker, body = block.marker, block.body
+        assert marker is not None
+        following = self._blocks[index + 1] if index + 1 < len(self._blocks) else None
+        if following is None or not body:
+            return False
+        if marker.is_bullet:
+            return len(body) <= 20 and not _punctuated(body) and marker.style != "bullet-" and _is_long(following)
+        opens = following.marker is not None and self._opens_below(marker, following.marker)
+        if body[-1] == "。" and len(body) <= 16 and not _punctuated(body[:-1]) and opens:
+            return True
+        if body[-1] in "：:" and len(body) <= 20 and not _punctuated(body[:-1]) and not _LEADS_IN.search(body):
+            return "包括" not in body and ((following.marker is None and _is_long(following)) or opens)
+        if not _is_title(body, commas=1, limit=40):
+            return False
+        if (
+            before is not None
+            and not before.is_heading
+            and _is_title(self._blocks[before.index].body, commas=1, limit=40)
+        ):
+            return False
+        if family(marker.style) == "cn" or marker.style.startswith("part"):
+            return True
+        return following.marker is None or opens
+
+    def _opens_below(self, marker: Marker, following: Marker) -> bool:
+        if following.number:
+            dotted = any(entry.number for entry in self._stack)
+            return len(following.number) > len(marker.number) and (marker.number != () or not dotted)
+        return following.is_bullet or (following.value == 1 and following.style != marker.style)
+
+    # -- headings without a number
+
+    def _is_plain_heading(self, index: int) -> bool:
+        blocks = self._blocks
+        block = blocks[index]
+        if block.marker is not None or index + 1 >= len(blocks):
+            return False
+        following = blocks[index + 1]
+        text = block.text
+        if text[-1] in "：:":
+            return len(text) <= 13 and not _punctuated(text[:-1]) and not _LEADS_IN.search(text) and _is_long(following)
+        if not _is_title(text, commas=0, limit=30):
+            return False
+        if self._in_contents(block):
+            return True
+        neighbours = [blocks[i] for i in range(max(0, index - 2), min(len(blocks), index + 3))]
+        short = [
+            b for b in neighbours if b.marker is None and len(b.text) <= 30 and _is_title(b.text, commas=0, limit=30)
+        ]
+        if len(short) > 3:
+            return False
+        after_lead = index > 0 and leads_in(blocks[index - 1].text)
+        return not (after_lead and len(following.text) <= 30)
+
+    def _in_contents(self, block: Block) -> bool:
+        return normalise_title(block) in self._listed
+
+    def _place_plain_heading(self, index: int, block: Block) -> None:
+        keep = self._plain_level(index, block)
+        del self._stack[min(keep, MAX_DEPTH) :]
+        path = self._path()
+        self._stack.append(_Entry(index, "plain", 0, (), "", " ".join(block.text.split()), None))
+        self._open_lead = None
+        self.nodes.append(Node(block, "heading", path, self._label()))
+
+    def _plain_level(self, index: int, block: Block) -> int:
+        stack = self._stack
+        if self._in_contents(block):
+            return 0
+        if stack and stack[-1].style == "plain" and stack[-1].index == index - 1:
+            return len(stack)
+        siblings = next((d for d in range(len(stack) - 1, -1, -1) if stack[d].style == "plain"), None)
+        following = self._next_marked(index)
+        if following is not None:
+            marker = self._blocks[following].marker
+            assert marker is not None
+            depth, *_, follows = self._find_level(marker, following)
+            if follows and depth < len(stack):
+                inner = max(depth, self._innermost_heading(numbered=True)) + 1
+                return min(inner, siblings) if siblings is not None and siblings > depth else inner
+            if depth < len(stack) or self._restarts(marker):
+                first = min(depth, self._restart_depth(marker))
+                return first - 1 if first > 0 and stack[first - 1].style == "plain" else first
+        if siblings is not None:
+            return siblings
+        return self._innermost_heading() + 1
+
+    def _restart_depth(self, marker: Marker) -> int:
+        same = (d for d, entry in enumerate(self._stack) if entry.style == marker.style)
+        return next(same, len(self._stack))
+
+    def _restarts(self, marker: Marker) -> bool:
+        return marker.value == 1 and not marker.is_bullet and self._restart_depth(marker) < len(self._stack)
+
+    # -- paragraphs
+
+    def _place_paragraph(self, index: int, block: Block) -> None:
+        lead = self._open_lead
+        if lead is not None and self._is_unnumbered_item(index, lead):
+            self.nodes.append(Node(block, "clause", self._path(), self._label(), lead, True))
+            return
+        del self._stack[self._paragraph_level(index) :]
+        self._open_lead = index if leads_in(block.text) else None
+        self.nodes.append(Node(block, "clause", self._path(), self._label()))
+
+    def _paragraph_level(self, index: int) -> int:
+        """How many open entries an unnumbered paragraph stands under: those the next number goes on from."""
+        stack = self._stack
+        inner = self._innermost_heading() + 1
+        begun: set[str] = set()
+        following = self._next_marked(index)
+        steps = 0
+        while following is not None and steps < _LOOK_AHEAD:
+            marker = self._blocks[following].marker
+            assert marker is not None
+            depth, style, _, follows = self._find_level(marker, following)
+            if follows and depth < len(stack) and family(style) not in begun:
+                return max(depth + 1, inner)
+            if depth < len(stack) and steps == 0:
+                return max(depth, inner)
+            begun.add(family(style))
+            following = self._next_marked(following)
+            steps += 1
+        return inner
+
+    def _is_unnumbered_item(self, index: int, lead: int) -> bool:
+        """Whether an unnumbered paragraph is an item of the list that block ``lead`` announces."""
+        text = self._blocks[index].text
+        previous = self._blocks[index - 1].text
+        if (index - 1 > lead and previous[-1] in "；;") or text[-1] in "；;":
+            return True
+        if leads_in(text):
+            return False
+        if _TERM.match(text) or (len(text) <= 30 and not _punctuated(text)):
+            return True
+        following = self._blocks[index + 1].text if index + 1 < len(self._blocks) else ""
+        alike = previous if index - 1 > lead else following
+        return text[:2] == alike[:2]
+
+    # -- what the stack says
+
+    def _next_marked(self, index: int) -> int | None:
+        """The next numbered block, unless a heading without a number or too much text stands before it."""
+        for following in range(index + 1, min(index + 1 + _LOOK_AHEAD, len(self._blocks))):
+            if self._blocks[following].marker is not None:
+                return following
+            if self._plain[following]:
+                return None
+        return None
+
+    def _innermost_heading(self, *, numbered: bool = False) -> int:
+        for depth in range(len(self._stack) - 1, -1, -1):
+            if self._stack[depth].is_heading and not (numbered and self._stack[depth].style == "plain"):
+                return depth
+        return -1
+
+    def _after_lead_in(self, index: int) -> bool:
+        return index > 0 and self.nodes[index - 1].role == "clause" and leads_in(self._blocks[index - 1].text)
+
+    def _list_lead(self, index: int, keep: int) -> int | None:
+        """The lead-in of a list that begins at block ``index`` under the first ``keep`` open entries."""
+        if not self._after_lead_in(index):
+            return None
+        before = self._blocks[index - 1]
+        inside = keep > 0 and self._stack[keep - 1].index == index - 1
+        return index - 1 if inside or before.marker is None else None
+
+    def _path(self) -> tuple[str, ...]:
+        return tuple(entry.title for entry in self._stack if entry.title is not None)
+
+    def _label(self) -> str:
+        parts: list[_Entry] = []
+        for entry in self._stack:
+            if entry.number:
+                while parts and parts[-1].number:
+                    parts.pop()
+                if parts and family(parts[-1].style) in ("num", "cn") and parts[-1].value == entry.number[0]:
+                    parts.pop()
+            if entry.label:
+                parts.append(entry)
+        return "".join(entry.label for entry in parts)
+
+
+def is_document_title(block: Block) -> bool:
+    """Whether a block is the title of a document: a short line that names a policy, agreement or the like."""
+    return block.marker is None and _is_title(block.text, commas=0, limit=40) and bool(_TITLE.search(block.text))
+
+
+def is_title_like(block: Block) -> bool:
+    """Whether a block without a number reads like a heading."""
+    return block.marker is None and _is_title(block.text, commas=0, limit=40)
+
+
+def _is_title(text: str, *, commas: int, limit: int) -> bool:
+    if not text or len(text) > limit or re.search(r"[。！；;!：:@]|https?|www", text):
+        return False
+    count = len(re.findall("[，,]", text))
+    return count <= commas and (count == 0 or len(text) <= 30) and re.search(r"[^\W\d]", text) is not None
+
+
+def _punctuated(text: str) -> bool:
+    return re.search("[。！；;，,：:]", text) is not None
+
+
+def _is_long(block: Block) -> bool:
+    return block.marker is None and len(block.text) > 40

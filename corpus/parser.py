@@ -1,0 +1,101 @@
+"""A policy -> its outline: clauses with their path, label and lead-in, and the spans that are no clause."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from corpus.blocks import Block, split_blocks
+from corpus.contents import find_contents, normalise_title
+from corpus.datatypes import Clause, ClauseKind, Furniture, FurnitureKind, Outline, Policy
+from corpus.nesting import Node, is_document_title, is_title_like, nest_blocks
+
+PARSER_VERSION = "1"
+
+_DELIMITER = re.compile(r"<[^<>]{0,40}delimiter[^<>]{0,40}>|[-=_*~—]{3,}")
+_FOOTER = re.compile(r"<[^<>]{0,20}end[^<>]{0,40}>")
+
+
+def split_policy(policy: Policy) -> list[Clause]:
+    """Return the clauses of ``policy`` in text order."""
+    return list(parse_policy(policy).clauses)
+
+
+def parse_policy(policy: Policy) -> Outline:
+    """Split ``policy`` into clauses and furniture.
+
+    ``policy.text[c.start:c.end] == c.text`` for every clause, nothing overlaps, and every character that is not white
+    space (zero-width characters count as white space) lies in exactly one clause or piece of furniture.
+    """
+    blocks = split_blocks(policy.text)
+    contents = find_contents(blocks)
+    listed = [normalise_title(blocks[i]) for i in sorted(contents)]
+    furniture = [_furnish(blocks[i], "contents") for i in sorted(contents)]
+    documents: list[list[Block]] = [[]]
+    for index, block in enumerate(blocks):
+        if index in contents:
+            continue
+        if _FOOTER.fullmatch(block.text):
+            furniture.append(_furnish(block, "footer"))
+        elif _DELIMITER.fullmatch(block.text) or not re.search(r"\w", block.text):
+            furniture.append(_furnish(block, "separator"))
+            if "delimiter" in block.text and documents[-1]:
+                documents.append([])
+        else:
+            documents[-1].append(block)
+    documents = [document for document in documents if document]
+    clauses: list[Clause] = []
+    for document in documents:
+        titles = _count_titles(document)
+        furniture.extend(_furnish(block, "heading") for block in document[:titles])
+        nodes = nest_blocks(document[titles:], listed)
+        furniture.extend(_furnish(node.block, "heading") for node in nodes if node.role == "heading")
+        title = document[0].text if titles and len(documents) > 1 else None
+        clauses.extend(_make_clauses(policy, nodes, title, len(clauses)))
+    return Outline(tuple(clauses), tuple(sorted(furniture, key=lambda piece: piece.start)))
+
+
+def _furnish(block: Block, kind: FurnitureKind) -> Furniture:
+    return Furniture(block.start, block.end, kind)
+
+
+def _count_titles(document: Sequence[Block]) -> int:
+    """How many blocks at the head of a document are its title; the last block never is."""
+    count = 0
+    while count < min(3, len(document) - 1) and (
+        is_document_title(document[count]) or (count == 0 and is_title_like(document[0]))
+    ):
+        count += 1
+    return count
+
+
+def _make_clauses(policy: Policy, nodes: Sequence[Node], document: str | None, first: int) -> list[Clause]:
+    ids: dict[int, str] = {}
+    for index, node in enumerate(nodes):
+        if node.role == "clause":
+            ids[index] = f"{policy.policy_id}.{first + len(ids):04d}"
+    leads = {node.lead_in for node in nodes if node.lead_in is not None}
+    return [
+        Clause(
+            clause_id=ids[index],
+            policy_id=policy.policy_id,
+            start=node.block.start,
+            end=node.block.end,
+            text=node.block.text,
+            path=node.path,
+            label=node.label,
+            kind=_kind(node, index in leads),
+            lead_in=ids[node.lead_in] if node.lead_in is not None else None,
+            document=document,
+        )
+        for index, node in enumerate(nodes)
+        if node.role == "clause"
+    ]
+
+
+def _kind(node: Node, leads: bool) -> ClauseKind:
+    if leads:
+        return "lead_in"
+    if node.is_sentence_heading:
+        return "heading"
+    return "item" if node.is_item else "paragraph"
