@@ -8,11 +8,15 @@ import shutil
 import subprocess
 import sys
 from argparse import ArgumentParser, BooleanOptionalAction, Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from evaluation import report, run
 from evaluation.questions import Question, load_questions, load_situations
+
+if TYPE_CHECKING:
+    from index.encoder import Encoder
 
 log = logging.getLogger(__name__)
 
@@ -41,23 +45,28 @@ def score(options: Namespace) -> int:
     missing = [str(folder) for folder in (questions_folder, policies) if not folder.is_dir()]
     result: report.Report = {"index": "the shipped policies"}
     questions: list[Question] = []
+    encoder = _load_encoder()
     if not missing:
         questions = load_questions(questions_folder, limit=options.limit)
-        assistant = open_index(options.index or CACHE / "dev", [SEEDS, _dev_policies(questions_folder, policies)])
+        assistant = open_index(
+            options.index or CACHE / "dev", [SEEDS, _dev_policies(questions_folder, policies)], encoder
+        )
         result["index"] = str(options.index or "the shipped policies and the six dev apps")
         log.info("%d questions", len(questions))
         result["milliseconds"] = report.report_times(
-            run.time_stages(assistant, questions[:TIMED_QUESTIONS], encode=_encoder_pass())
+            run.time_stages(
+                assistant, questions[:TIMED_QUESTIONS], encode=lambda query: encoder.encode_queries([query])
+            )
         )
         outcomes = [run.score_question(assistant, question) for question in questions]
         result["questions"] = report.report_questions(outcomes)
         result["worst"] = report.find_worst(outcomes, options.worst)
-    all_apps = open_index(CACHE / "all", [SEEDS, policies]) if options.apps135 and not missing else None
+    all_apps = open_index(CACHE / "all", [SEEDS, policies], encoder) if options.apps135 and not missing else None
     if all_apps is not None:
         named = [question for question in questions if question.mentions_app]
         result["apps135"] = report.report_resolutions([run.resolve_question(all_apps, q) for q in named])
     if options.situations != "none":
-        result["situations"] = {options.situations: _score_situations(options.situations, all_apps)}
+        result["situations"] = {options.situations: _score_situations(options.situations, all_apps, encoder)}
     sys.stdout.write(report.render(result))
     if options.json:
         options.json.write_text(json.dumps(result, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
@@ -68,20 +77,20 @@ def score(options: Namespace) -> int:
     return 2 if missing else 0
 
 
-def open_index(path: Path, folders: Sequence[Path]) -> run.Assistant:
+def open_index(path: Path, folders: Sequence[Path], encoder: Encoder) -> run.Assistant:
     """Open the index at ``path``; where it is absent or no longer fits, first build it by the public command."""
     from index.errors import IndexMismatchError, IndexNotBuiltError
 
     from retrieval import Assistant
 
     try:
-        return Assistant.open(path)
+        return Assistant.open(path, encoder=encoder)
     except (IndexNotBuiltError, IndexMismatchError) as reason:
         log.info("building %s: %s", path, reason)
     sources = [argument for folder in folders for argument in ("--policies", str(folder))]
     command = [sys.executable, "-m", "app", "index", "build", *sources, "--out", str(path)]
     subprocess.run(command, cwd=ROOT, check=True, stdout=sys.stderr)
-    return Assistant.open(path)
+    return Assistant.open(path, encoder=encoder)
 
 
 def _dev_policies(questions: Path, policies: Path) -> Path:
@@ -95,15 +104,14 @@ def _dev_policies(questions: Path, policies: Path) -> Path:
     return folder
 
 
-def _encoder_pass() -> Callable[[str], object]:
+def _load_encoder() -> Encoder:
     from index.model import load_encoder
 
-    encoder = load_encoder()
-    return lambda query: encoder.encode_queries([query])
+    return load_encoder()
 
 
-def _score_situations(name: str, all_apps: run.Assistant | None) -> report.Report:
-    assistants = {"five": open_index(CACHE / "five", [SEEDS]), "all": all_apps}
+def _score_situations(name: str, all_apps: run.Assistant | None, encoder: Encoder) -> report.Report:
+    assistants = {"five": open_index(CACHE / "five", [SEEDS], encoder), "all": all_apps}
     if all_apps is None:
         log.warning("the situations over all 135 apps are left out")
     verdicts = []

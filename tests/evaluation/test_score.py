@@ -25,6 +25,13 @@ QUESTION = {
 SITUATION = {"id": "1", "kind": "k", "lang": "zh", "question": "甲怎么注销", "expected_status": "answered"}
 
 
+class FakeEncoder:
+    """Encodes queries to their lengths."""
+
+    def encode_queries(self, texts: list[str]) -> list[int]:
+        return [len(text) for text in texts]
+
+
 @pytest.fixture
 def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A repository with one question and one situation over each corpus, its assistant a fake."""
@@ -38,8 +45,8 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(score, "ROOT", tmp_path)
     monkeypatch.setattr(score, "SHARED", tmp_path / "shared")
     monkeypatch.setattr(score, "CACHE", tmp_path / "build")
-    monkeypatch.setattr(score, "open_index", lambda path, folders: FakeAssistant())
-    monkeypatch.setattr(score, "_encoder_pass", lambda: len)
+    monkeypatch.setattr(score, "open_index", lambda path, folders, encoder: FakeAssistant())
+    monkeypatch.setattr(score, "_load_encoder", FakeEncoder)
     return tmp_path
 
 
