@@ -1,0 +1,34 @@
+# make run · make test · make check · make evaluate · make bench
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := app.py corpus index retrieval web evaluation training tests
+
+.PHONY: run test check evaluate bench
+
+run: $(VENV)/.installed
+	$(BIN)/python app.py
+
+check: $(VENV)/.tools
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/pytest -m "not model and not browser and not policies130"
+
+test: check
+	$(BIN)/pytest -m "model or browser or policies130"
+
+evaluate: $(VENV)/.installed
+	$(BIN)/python -m evaluation
+
+bench: $(VENV)/.installed
+	$(BIN)/python -m evaluation bench
+
+$(VENV)/.installed: requirements.txt pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --disable-pip-version-check -r requirements.txt
+	touch $@
+
+$(VENV)/.tools: requirements-dev.txt $(VENV)/.installed
+	$(BIN)/pip install --disable-pip-version-check -r requirements-dev.txt
+	touch $@

@@ -1,0 +1,89 @@
+"""Composition root: environment -> settings -> assistant -> web app or command."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from retrieval import Assistant
+from web.cli import EXIT_UNUSABLE, Commands, ProgressBar, run
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the operator may set; :meth:`from_environment` names the variables."""
+
+    host: str = "127.0.0.1"
+    port: int = 7860
+    root_path: str = ""
+    index: Path | None = None
+    model: str | None = None
+
+    @classmethod
+    def from_environment(cls) -> Settings:
+        """Read ``WENTIAO_HOST``, ``_PORT``, ``_ROOT_PATH``, ``_INDEX`` (a built index) and ``_MODEL`` (a folder)."""
+        get = os.environ.get
+        port = get("WENTIAO_PORT", str(cls.port))
+        if not port.isdigit():
+            raise ValueError(f"WENTIAO_PORT must be a number from 1 to 65535, got {port!r}")
+        index = get("WENTIAO_INDEX")
+        return cls(
+            host=get("WENTIAO_HOST", cls.host),
+            port=int(port),
+            root_path=get("WENTIAO_ROOT_PATH", cls.root_path),
+            index=Path(index) if index else None,
+            model=get("WENTIAO_MODEL"),
+        )
+
+
+def open_assistant(settings: Settings) -> Assistant:
+    """Open the assistant that the settings ask for, preparing model and index on first use."""
+    from index.model import load_encoder
+
+    return Assistant.open(settings.index, encoder=load_encoder(settings.model), progress=ProgressBar())
+
+
+def serve(settings: Settings, host: str, port: int, root_path: str) -> None:
+    """Serve the web chat and the API until stopped."""
+    from web.server import serve as serve_web
+
+    serve_web(open_assistant(settings), host=host, port=port, root_path=root_path)
+
+
+def build_index(settings: Settings, policies: Sequence[Path], out: Path | None) -> str:
+    """Build an index of folders of policies; return what to tell the operator."""
+    from corpus.load import default_policies_folder, load_policies
+    from index.model import load_encoder
+    from index.store import build_index, default_index_folder
+
+    folder = out or settings.index or default_index_folder()
+    loaded = load_policies(policies or [default_policies_folder()])
+    build_index(loaded, folder, load_encoder(settings.model), progress=ProgressBar())
+    return f"{len(loaded)} policies indexed at {folder}"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command ``wentiao``; return its exit code."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        settings = Settings.from_environment()
+    except ValueError as error:
+        sys.stderr.write(f"wentiao: {error}\n")
+        return EXIT_UNUSABLE
+    commands = Commands(
+        open_assistant=lambda: open_assistant(settings),
+        serve=lambda host, port, root_path: serve(settings, host, port, root_path),
+        build_index=lambda folders, out: build_index(settings, folders, out),
+        default_host=settings.host,
+        default_port=settings.port,
+        default_root_path=settings.root_path,
+    )
+    return run(sys.argv[1:] if arguments is None else arguments, commands, out=sys.stdout, err=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:] or ["serve"]))

@@ -1,0 +1,117 @@
+"""The lexical part of a segment: one tokenizer, and BM25 over one policy's clauses (bm25s, Lù 2024, arXiv:2407.03618)."""
+
+from __future__ import annotations
+
+import logging
+import re
+import tempfile
+import unicodedata
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from corpus.lexicons import load_glossary, load_words
+
+if TYPE_CHECKING:
+    import bm25s
+
+TOKENIZER_VERSION = "1"
+K1 = 1.2  # Robertson & Zaragoza (2009) recommend 1.2-2; clauses are short, so early saturation
+B = 0.5  # clauses of very different length: python -m evaluation ablation
+
+_WORD = re.compile(r"[a-z0-9]+(?:[.@_+-][a-z0-9]+)*|[\u3400-\u9fff]+")
+_FOLDS = str.maketrans({"帐": "账", "陆": "录", "您": "你", "剪": "剪"})
+_PARTICLES = frozenset("的了是在和与或及并也就都而但把被让给向对从到为以之其这那哪吗呢吧啊嘛么你我他她它们个")
+
+
+@cache
+def _segmenter() -> Any:
+    """Return an own jieba tokenizer: the global one is shared with whoever else imports jieba."""
+    import jieba
+
+    jieba.setLogLevel(logging.WARNING)
+    tokenizer = jieba.Tokenizer()
+    tokenizer.tmp_dir = tempfile.gettempdir()
+    tokenizer.initialize()
+    for word in load_words():
+        tokenizer.add_word(word)
+    for term in load_glossary():
+        for word in term.zh:
+            tokenizer.add_word(word)
+    return tokenizer
+
+
+def fold(text: str) -> str:
+    """Return ``text`` in the form that is matched: NFKC, lower case, 帐 as 账 and 登陆 as 登录.
+
+    NFKC may change the length, so offsets into the result mean nothing in ``text``.
+    """
+    return unicodedata.normalize("NFKC", text).lower().replace("登陆", "登录").replace("帐", "账").replace("您", "你")
+
+
+def tokenize(text: str) -> list[str]:
+    """Cut Chinese and English text into the tokens that BM25 counts, repeated ones kept, particles left out.
+
+    Chinese words come with their parts (``cut_for_search``), so that 注销账号 is found by 注销.
+
+    >>> tokenize("如何注销账号? IMEI")
+    ['如何', '注销', '账号', '注销账号', 'imei']
+    """
+    tokens: list[str] = []
+    for run in _WORD.findall(fold(text)):
+        if run[0] < "\u3400":
+            tokens.append(run)
+        else:
+            tokens.extend(word for word in _segmenter().cut_for_search(run) if word not in _PARTICLES)
+    return tokens
+
+
+class LexicalIndex:
+    """BM25 over the clauses of one policy; IDF is that policy's own."""
+
+    def __init__(self, model: bm25s.BM25 | None, clause_count: int) -> None:
+        """``model`` is ``None`` where no clause holds a token."""
+        self._model = model
+        self.clause_count = clause_count
+
+    @classmethod
+    def build(cls, texts: Sequence[str]) -> LexicalIndex:
+        """Index one text a clause, in clause order."""
+        import bm25s
+
+        tokens = [tokenize(text) for text in texts]
+        if not any(tokens):
+            return cls(None, len(texts))
+        model = bm25s.BM25(k1=K1, b=B, method="lucene")
+        model.index(tokens, show_progress=False)
+        return cls(model, len(texts))
+
+    def knows(self, token: str) -> bool:
+        """Say whether ``token`` stands in any clause."""
+        return self._model is not None and token in self._model.vocab_dict
+
+    def scores(self, tokens: Sequence[str]) -> NDArray[np.float32]:
+        """Return one BM25 score a clause, zero where no token occurs."""
+        known = [token for token in tokens if self.knows(token)]
+        if self._model is None or not known:
+            return np.zeros(self.clause_count, dtype=np.float32)
+        return np.asarray(self._model.get_scores(known), dtype=np.float32)
+
+    def save(self, folder: Path) -> None:
+        """Write the statistics into ``folder``; nothing is pickled."""
+        folder.mkdir()
+        if self._model is not None:
+            self._model.save(folder, show_progress=False)
+
+    @classmethod
+    def load(cls, folder: Path, clause_count: int) -> LexicalIndex:
+        """Read what :meth:`save` wrote."""
+        import bm25s
+
+        if not any(folder.iterdir()):
+            return cls(None, clause_count)
+        return cls(bm25s.BM25.load(folder, show_progress=False), clause_count)

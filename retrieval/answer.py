@@ -1,0 +1,192 @@
+"""Ranked clauses -> what the user reads: the quote, the facts, the citation and the few lines of text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from corpus.datatypes import Clause
+from corpus.messages import message
+from corpus.sentences import split_sentences
+from index.segment import Segment
+from retrieval.datatypes import Citation, Fact, FactKind, Language, Passage
+from retrieval.facts import find_facts, select_facts
+from retrieval.gloss import Glosser
+from retrieval.query import Query
+from retrieval.question import asks_for_list, asks_yes_no, stance
+from retrieval.search import Ranking
+
+TEXT_LENGTH = 160  # characters of a quote repeated in the answer's text: two lines of a card on a phone
+FACT_BONUS = 1.0  # standard deviations of unit scores that holding a fact of the wanted kind is worth in a sentence
+_LIMITS = ("但", "除非", "不过", "然而", "法律法规另有规定", "除外")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question as understood: its own words, its language, the query made of it, the kinds of fact it asks for."""
+
+    question: str
+    language: Language
+    query: Query
+    wanted: tuple[FactKind, ...]
+    concept_count: int
+
+
+def passage_of(ranking: Ranking, ordinal: int, rank: int) -> Passage:
+    """Return clause ``ordinal`` of ``ranking`` as a passage of that rank."""
+    segment = ranking.segment
+    clause = segment.clauses[ordinal]
+    return Passage(
+        app=segment.policy.app,
+        policy_id=clause.policy_id,
+        clause_id=clause.clause_id,
+        path=clause.path,
+        label=clause.label,
+        lead_in=_lead_in_text(segment, clause),
+        text=clause.text,
+        start=clause.start,
+        end=clause.end,
+        score=round(float(ranking.score[ordinal]), 4),
+        rank=rank,
+    )
+
+
+def choose_quote(ranking: Ranking, ordinal: int, asked: Asked) -> tuple[int, int]:
+    """Return the span in the policy of the sentence of clause ``ordinal`` that answers best.
+
+    A sentence is scored by its vector's cosine, its share of the question's words, and by holding a fact of a kind
+    that is asked for.
+    """
+    segment = ranking.segment
+    first, last = segment.unit_range(ordinal)
+    if last - first == 1:
+        return segment.units[first].start, segment.units[first].end
+    spread = float(ranking.unit_scores.std())
+    scores: list[float] = []
+    for position in range(first + 1, last):
+        unit = segment.units[position]
+        text = segment.policy.text[unit.start : unit.end]
+        kinds = {fact.kind for fact in find_facts(text)} if asked.wanted else set()
+        scores.append(float(ranking.unit_scores[position]) + FACT_BONUS * spread * bool(kinds & set(asked.wanted[:1])))
+    best = segment.units[first + 1 + int(np.argmax(np.round(scores, 4)))]
+    return best.start, best.end
+
+
+def list_span(segment: Segment, ordinal: int) -> tuple[int, int, int] | None:
+    """Return the lead-in's ordinal and the span from it to its last item, for a lead-in or a clause that hangs on one.
+
+    ``None`` where the clause belongs to no list, or items of another list stand between.
+    """
+    clause = segment.clauses[ordinal]
+    head = ordinal if clause.kind == "lead_in" or clause.lead_in is None else segment.ordinals[clause.lead_in]
+    head_id = segment.clauses[head].clause_id
+    members = _members(segment, head_id)
+    if not members:
+        return None
+    end = max(segment.clauses[member].end for member in members)
+    return head, segment.clauses[head].start, end
+
+
+def _members(segment: Segment, head_id: str) -> list[int]:
+    """Return the ordinals of a list's items and of the items of lists inside it."""
+    members: list[int] = []
+    for ordinal, clause in enumerate(segment.clauses):
+        if clause.lead_in == head_id:
+            members.append(ordinal)
+            if clause.kind == "lead_in":
+                members.extend(_members(segment, clause.clause_id))
+    return members
+
+
+def cite(ranking: Ranking, ordinal: int, asked: Asked) -> Citation:
+    """Return the citation of clause ``ordinal``: its sentence, or its whole list where the list is what answers."""
+    segment = ranking.segment
+    clause = segment.clauses[ordinal]
+    whole = list_span(segment, ordinal) if clause.kind == "lead_in" or asks_for_list(asked.question) else None
+    if whole is not None:
+        head, start, end = whole
+        clause = segment.clauses[head]
+        text_span = quote_span = (start, end)
+    else:
+        text_span = (clause.start, clause.end)
+        quote_span = choose_quote(ranking, ordinal, asked)
+    policy = segment.policy
+    return Citation(
+        app=policy.app,
+        policy_id=policy.policy_id,
+        sha256=policy.sha256,
+        date=policy.date,
+        clause_id=clause.clause_id,
+        path=clause.path,
+        label=clause.label,
+        lead_in=_lead_in_text(segment, clause),
+        text=policy.text[slice(*text_span)],
+        text_start=text_span[0],
+        text_end=text_span[1],
+        quote=policy.text[slice(*quote_span)],
+        start=quote_span[0],
+        end=quote_span[1],
+        score=round(float(ranking.score[ordinal]), 4),
+    )
+
+
+def distinct(citations: Sequence[Citation]) -> tuple[Citation, ...]:
+    """Return ``citations`` without those whose text lies inside an earlier one's."""
+    kept: list[Citation] = []
+    for citation in citations:
+        if not any(one.text_start <= citation.text_start and citation.text_end <= one.text_end for one in kept):
+            kept.append(citation)
+    return tuple(kept)
+
+
+def facts_of(citation: Citation, wanted: Sequence[FactKind]) -> tuple[Fact, ...]:
+    """Return the facts of a citation's quote that the question asks for."""
+    found = select_facts(find_facts(citation.quote, offset=citation.start), wanted)
+    text, begin = citation.text, citation.text_start
+    return tuple(
+        Fact(fact.kind, text[fact.start - begin : fact.end - begin], fact.start, fact.end, citation.policy_id)
+        for fact in found
+    )
+
+
+def limit_of(citation: Citation) -> str | None:
+    """Return the sentence right after the quote, in the same clause, if it limits what the quote says."""
+    rest = citation.text[citation.end - citation.text_start :]
+    for start, end in split_sentences(rest)[:1]:
+        if rest[start:end].startswith(_LIMITS):
+            return rest[start:end]
+    return None
+
+
+def answer_line(citation: Citation, facts: Sequence[Fact], asked: Asked, glosser: Glosser) -> str:
+    """Return the one or two lines that answer: the facts asked for, then what the policy states, then what limits it."""
+    language = asked.language
+    lines = [fact_line(fact, language, glosser) for fact in facts if fact.kind in asked.wanted][:2]
+    said = stance(citation.quote) if asks_yes_no(asked.question, language=language) else None
+    intro = message(f"answer.{said or 'states'}", language)
+    lines.append(f"{intro}“{shorten(citation.quote)}”" if language != "en" else f"{intro} “{shorten(citation.quote)}”")
+    if limit := limit_of(citation):
+        lines.append(message("answer.exception", language, text=shorten(limit)))
+    return "\n".join(lines)
+
+
+def fact_line(fact: Fact, language: Language, glosser: Glosser) -> str:
+    """Return one fact as a line; an English reader gets its gloss beside the verbatim text."""
+    if language != "en":
+        return message(f"answer.fact_{fact.kind}", language, fact=fact.text)
+    gloss = glosser.gloss(fact)
+    if fact.kind == "menu_path":
+        return message("answer.fact_menu_path", language, fact=fact.text, gloss=gloss or fact.text)
+    return message(f"answer.fact_{fact.kind}", language, fact=f"{gloss} ({fact.text})" if gloss else fact.text)
+
+
+def shorten(text: str) -> str:
+    """Return ``text`` on one line, cut with an ellipsis after :data:`TEXT_LENGTH` characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= TEXT_LENGTH else line[: TEXT_LENGTH - 1] + "…"
+
+
+def _lead_in_text(segment: Segment, clause: Clause) -> str | None:
+    return segment.clauses[segment.ordinals[clause.lead_in]].text if clause.lead_in else None

@@ -1,0 +1,351 @@
+"""The one object that answers: question -> :class:`~retrieval.datatypes.Answer`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from corpus.datatypes import Clause, Policy
+from corpus.lexicons import Term, load_glossary, load_known_apps
+from corpus.messages import message
+from retrieval.answer import Asked, answer_line, cite, distinct, facts_of, passage_of
+from retrieval.apps import AppResolver, Resolution
+from retrieval.datatypes import Answer, Citation, Fact, Language, Passage, Row, Turn
+from retrieval.decide import Decision, answer_features, load_decision
+from retrieval.facts import find_facts, wanted_kinds
+from retrieval.gloss import Glosser
+from retrieval.query import Glossary, make_query
+from retrieval.question import detect_language, is_elliptical, is_gibberish, simplify, split_parts
+from retrieval.search import Ranking, merge, rank
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from index.encoder import Encoder
+    from index.segment import Segment
+    from index.store import Generation
+
+_log = logging.getLogger(__name__)
+
+ROWS_WITHOUT_APP = 8  # DESIGN.md: a question that names no app gets at most eight rows
+RELATED = 3  # nearest clauses shown where the policy is silent
+SIDE_MARGIN = 2.0  # standard deviations of score below the best at which a further clause is no longer cited
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One app's ranking for one question, and how likely its best clause answers (0 to 1)."""
+
+    asked: Asked
+    ranking: Ranking
+    confidence: float
+
+    @property
+    def app(self) -> str:
+        """The app whose policy was ranked."""
+        return self.ranking.segment.policy.app
+
+
+class Assistant:
+    """Answers questions about the policies of one index.
+
+    Build it with :meth:`open`. Methods may be called from several threads; nothing of a question is kept.
+    """
+
+    def __init__(
+        self,
+        generation: Generation,
+        encoder: Encoder,
+        resolver: AppResolver,
+        terms: Sequence[Term],
+        decision: Decision,
+    ) -> None:
+        self._segments = {segment.policy.app: segment for segment in generation.segments}
+        self._encoder = encoder
+        self._resolver = resolver
+        self._glossary = Glossary(terms)
+        self._glosser = Glosser(terms)
+        self._decision = decision
+
+    @classmethod
+    def open(
+        cls,
+        path: str | Path | None = None,
+        *,
+        encoder: Encoder | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Assistant:
+        """Open an index and the model that made it.
+
+        :param path: an index built with ``wentiao index build``; it is never rebuilt. Without it, the default index of
+            the shipped policies, built on first use and rebuilt when stale.
+        :param encoder: the model, if not the shipped one.
+        :param progress: told while the default index is built: texts encoded, texts in all.
+        :raises IndexNotBuiltError: if there is no index at ``path``.
+        :raises IndexMismatchError: if the index at ``path`` was made otherwise, or is damaged.
+        """
+        from index.model import load_encoder
+        from index.store import open_default, open_generation
+
+        encoder = encoder or load_encoder()
+        if path is None:
+            generation = open_default(encoder, progress=progress)
+        else:
+            generation = open_generation(Path(path), encoder.fingerprint)
+        decision = load_decision(encoder.fingerprint, encoder.dimension)
+        if not decision.calibrated:
+            _log.warning("declining is not calibrated for this model; run: python -m evaluation calibrate")
+        resolver = AppResolver([segment.policy for segment in generation.segments], load_known_apps())
+        return cls(generation, encoder, resolver, load_glossary(), decision)
+
+    def ask(
+        self, question: str, app: str | None = None, history: Sequence[Turn | str] = (), top_k: int = 3
+    ) -> Answer:
+        """Answer ``question`` with the clauses that say so, or decline and say how.
+
+        :param app: ask about this app only, whatever the question names.
+        :param history: earlier turns, oldest first; they tell the app, and what an elliptical follow-up is about.
+        :param top_k: how many clauses to cite at most, 1 to 3.
+        :raises TypeError: if ``question`` is not a string.
+        :raises ValueError: if ``top_k`` is out of range.
+        """
+        if not isinstance(question, str):
+            raise TypeError(f"question must be a string, got {type(question).__name__}")
+        if not 1 <= top_k <= 3:
+            raise ValueError(f"top_k must be 1, 2 or 3, got {top_k}")
+        language = detect_language(question)
+        if is_gibberish(question):
+            return self._off_topic(None, language)
+        turns = [Turn(turn) if isinstance(turn, str) else turn for turn in history]
+        named = self._resolver.resolve(question)
+        parts = split_parts(self._complete(named, turns, language), language=language)
+        asked = [self._understand(part, language) for part in parts]
+        vectors = self._encoder.encode_queries([one.query.text for one in asked])
+        on_topic = any(
+            self._decision.is_on_topic(vector, one.concept_count) for one, vector in zip(asked, vectors, strict=True)
+        )
+        if app is not None:
+            subjects: tuple[str, ...] = (self._resolver.find(app) or app,)
+        else:
+            subjects = named.subjects or self._subject_of_history(turns)
+        if not on_topic:
+            return self._off_topic(subjects[0] if len(subjects) == 1 and subjects[0] in self._segments else None, language)
+        if app is None and (named.across_apps or len(subjects) > 1):
+            rows, confidence = self._compare(subjects or self.apps(), asked[0], vectors[0])
+            count = sum(row.status == "answered" for row in rows)
+            text = message("answer.compared_count", language, total=len(rows), answered=count)
+            return Answer("compared", None, language, text, confidence, rows=rows)
+        if subjects:
+            if subjects[0] not in self._segments:
+                return self._unknown_app(subjects[0], language)
+            return self._answer(self._segments[subjects[0]], asked, vectors, top_k)
+        if len(self._segments) == 1:
+            return self._answer(next(iter(self._segments.values())), asked, vectors, top_k)
+        return self._which_app(asked[0], vectors[0])
+
+    def search(self, query: str, app: str | None = None, top_k: int = 10, rerank: bool = True) -> tuple[Passage, ...]:
+        """Return the ``top_k`` best clauses of ``app``, else of the apps that ``query`` names, else of all.
+
+        :param rerank: False for the first stage alone.
+        :raises ValueError: if ``top_k`` is below 1 or ``app`` is not in the index.
+        """
+        if top_k < 1:
+            raise ValueError(f"top_k must be at least 1, got {top_k}")
+        named = self._resolver.resolve(query)
+        asked = self._understand(simplify(named.stripped), detect_language(query))
+        [vector] = self._encoder.encode_queries([asked.query.text])
+        subjects = [name for name in named.subjects if name in self._segments]
+        segments = [self._segment(app)] if app is not None else [self._segments[name] for name in subjects]
+        rankings = [rank(segment, asked.query, vector) for segment in segments or self._segments.values()]
+        best = merge(rankings, top_k=top_k)
+        return tuple(passage_of(ranking, ordinal, place) for place, (ranking, ordinal) in enumerate(best, start=1))
+
+    def compare(self, question: str, apps: Sequence[str] | None = None) -> tuple[Row, ...]:
+        """Return what each app's policy says to ``question``, one row an app.
+
+        :param apps: names of apps; without them, those that the question names, else all.
+        """
+        named = self._resolver.resolve(question)
+        asked = self._understand(simplify(named.stripped), detect_language(question))
+        [vector] = self._encoder.encode_queries([asked.query.text])
+        if apps is None:
+            subjects = named.subjects or self.apps()
+        else:
+            subjects = tuple(self._resolver.find(name) or name for name in apps)
+        return self._compare(subjects, asked, vector)[0]
+
+    def policy(self, app: str) -> Policy:
+        """Return the policy of ``app``, given by its name or an alias.
+
+        :raises ValueError: if it is not in the index.
+        """
+        return self._segment(app).policy
+
+    def clauses(self, app: str) -> tuple[Clause, ...]:
+        """Return the clauses of ``app`` in the order of the text.
+
+        :raises ValueError: if it is not in the index.
+        """
+        return self._segment(app).clauses
+
+    def apps(self) -> tuple[str, ...]:
+        """Return the names of the apps in the index, in its order."""
+        return tuple(self._segments)
+
+    def near_apps(self, name: str) -> tuple[str, ...]:
+        """Return the apps whose names are nearest to ``name``, best first; none if nothing is near."""
+        return self._resolver.near_names(name)
+
+    def verify(self, citation: Citation) -> bool:
+        """Say whether the citation's text and quote still stand at their offsets in the version it names."""
+        for segment in self._segments.values():
+            if segment.policy.policy_id == citation.policy_id:
+                policy = segment.policy
+                return (
+                    policy.sha256 == citation.sha256
+                    and policy.text[citation.text_start : citation.text_end] == citation.text
+                    and policy.text[citation.start : citation.end] == citation.quote
+                )
+        return False
+
+    def _segment(self, app: str) -> Segment:
+        name = self._resolver.find(app)
+        if name is None:
+            near = "、".join(self.near_apps(app)) or "、".join(self.apps()[:10])
+            raise ValueError(f"no app {app!r} in the index; it has, for instance: {near}")
+        return self._segments[name]
+
+    def _complete(self, named: Resolution, turns: Sequence[Turn], language: Language) -> str:
+        """Return the question without its app, an elliptical one together with the question before it."""
+        text = simplify(named.stripped)
+        elliptical = is_elliptical(text, language=language)
+        for turn in reversed(turns):
+            if not elliptical:
+                break
+            before = simplify(self._resolver.resolve(turn.question).stripped)
+            elliptical = is_elliptical(before, language=detect_language(before))
+            text = f"{before} {text}"
+        return text
+
+    def _subject_of_history(self, turns: Sequence[Turn]) -> tuple[str, ...]:
+        for turn in reversed(turns):
+            subjects = (turn.app,) if turn.app else self._resolver.resolve(turn.question).subjects
+            if subjects:
+                return (self._resolver.find(subjects[0]) or subjects[0],)
+        return ()
+
+    def _understand(self, text: str, language: Language) -> Asked:
+        concepts = self._glossary.find(text)
+        return Asked(text, language, make_query(text, concepts), wanted_kinds(text, language), len(concepts))
+
+    def _judge(self, segment: Segment, asked: Asked, vector: NDArray[np.float32]) -> Verdict:
+        ranking = rank(segment, asked.query, vector)
+        best = segment.clauses[int(ranking.order[0])]
+        met = bool(asked.wanted) and any(fact.kind in asked.wanted for fact in find_facts(best.text))
+        features = answer_features(ranking, asked.query, wanted=bool(asked.wanted), met=met)
+        return Verdict(asked, ranking, round(self._decision.answers.probability(features), 3))
+
+    def _is_answered(self, verdict: Verdict) -> bool:
+        return verdict.confidence >= self._decision.answers_threshold
+
+    def _answer(
+        self, segment: Segment, asked: Sequence[Asked], vectors: NDArray[np.float32], top_k: int
+    ) -> Answer:
+        verdicts = [self._judge(segment, one, vector) for one, vector in zip(asked, vectors, strict=True)]
+        if not any(map(self._is_answered, verdicts)):
+            return self._silent(verdicts[0])
+        citations: list[Citation] = []
+        facts: list[Fact] = []
+        lines: list[str] = []
+        for verdict in verdicts:
+            language = verdict.asked.language
+            if self._is_answered(verdict):
+                citation = cite(verdict.ranking, int(verdict.ranking.order[0]), verdict.asked)
+                found = facts_of(citation, verdict.asked.wanted)
+                lines.append(answer_line(citation, found, verdict.asked, self._glosser))
+                facts.extend(fact for fact in found if fact not in facts)
+                citations.append(citation)
+            else:
+                lines.append(message("answer.part_silent", language, part=verdict.asked.question))
+        for verdict in filter(self._is_answered, verdicts):
+            citations.extend(self._side_citations(verdict, top_k))
+        return Answer(
+            status="answered",
+            app=segment.policy.app,
+            language=asked[0].language,
+            text="\n".join(lines),
+            confidence=max(verdict.confidence for verdict in verdicts),
+            facts=tuple(facts),
+            citations=distinct(citations)[:top_k],
+        )
+
+    def _side_citations(self, verdict: Verdict, top_k: int) -> list[Citation]:
+        ranking = verdict.ranking
+        floor = ranking.score[ranking.order[0]] - SIDE_MARGIN * float(ranking.score.std())
+        others = [int(ordinal) for ordinal in ranking.order[1 : 2 * top_k] if ranking.score[ordinal] >= floor]
+        return [cite(ranking, ordinal, verdict.asked) for ordinal in others]
+
+    def _silent(self, verdict: Verdict) -> Answer:
+        policy, language = verdict.ranking.segment.policy, verdict.asked.language
+        best = enumerate(verdict.ranking.order[:RELATED], start=1)
+        lines = [message("answer.silent", language, app=policy.app), message("answer.silent_related", language)]
+        if policy.contact:
+            lines.append(message("answer.silent_contact", language, contact=policy.contact))
+        return Answer(
+            status="silent",
+            app=policy.app,
+            language=language,
+            text="\n".join(lines),
+            confidence=verdict.confidence,
+            related=tuple(passage_of(verdict.ranking, int(ordinal), place) for place, ordinal in best),
+            contact=policy.contact,
+        )
+
+    def _off_topic(self, app: str | None, language: Language) -> Answer:
+        return Answer("off_topic", app, language, message("answer.off_topic", language), confidence=0.0)
+
+    def _unknown_app(self, name: str, language: Language) -> Answer:
+        lines = [message("answer.unknown_app", language, name=name)]
+        if near := self.near_apps(name):
+            lines.append(message("answer.unknown_app_near", language, names="、".join(near)))
+        lines.append(message("answer.unknown_app_list", language))
+        return Answer("unknown_app", None, language, "\n".join(lines), confidence=0.0)
+
+    def _which_app(self, asked: Asked, vector: NDArray[np.float32]) -> Answer:
+        verdicts = [self._judge(segment, asked, vector) for segment in self._segments.values()]
+        verdicts.sort(key=lambda verdict: -verdict.confidence)
+        return Answer(
+            status="which_app",
+            app=None,
+            language=asked.language,
+            text=message("answer.which_app", asked.language),
+            confidence=verdicts[0].confidence,
+            rows=tuple(self._row(verdict) for verdict in verdicts[:ROWS_WITHOUT_APP]),
+        )
+
+    def _compare(
+        self, subjects: Sequence[str], asked: Asked, vector: NDArray[np.float32]
+    ) -> tuple[tuple[Row, ...], float]:
+        """Return one row an app, and the confidence of the surest."""
+        rows: list[Row] = []
+        confidence = 0.0
+        for app in subjects:
+            if app in self._segments:
+                verdict = self._judge(self._segments[app], asked, vector)
+                confidence = max(confidence, verdict.confidence)
+                rows.append(self._row(verdict))
+            else:
+                rows.append(Row(app, "unknown_app", message("answer.unknown_app", asked.language, name=app)))
+        return tuple(rows), confidence
+
+    def _row(self, verdict: Verdict) -> Row:
+        language = verdict.asked.language
+        if not self._is_answered(verdict):
+            return Row(verdict.app, "silent", message("answer.silent", language, app=verdict.app))
+        citation = cite(verdict.ranking, int(verdict.ranking.order[0]), verdict.asked)
+        facts = facts_of(citation, verdict.asked.wanted)
+        return Row(verdict.app, "answered", answer_line(citation, facts, verdict.asked, self._glosser), facts, citation)

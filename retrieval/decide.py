@@ -1,0 +1,125 @@
+"""Whether the best clause answers, and whether the question is one for a policy: two calibrated probabilities."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.query import Query
+from retrieval.search import Ranking
+
+FEATURES = (
+    "score",  # fused score of the best clause
+    "unit",  # cosine of its best unit
+    "deviation",  # how many standard deviations its dense score stands above the policy's mean
+    "gap",  # its score less the second's
+    "gap5",  # its score less the fifth's
+    "coverage",  # share of the query's lexical weight that it matches
+    "missing",  # share of the query's tokens that stand nowhere in the policy
+    "length",  # logarithm of the number of tokens
+    "english",  # 1 if the query has no Chinese character
+    "wanted",  # 1 if a certain kind of fact is asked for and the best clause holds one
+    "unmet",  # 1 if a certain kind of fact is asked for and the best clause holds none
+)
+
+
+def answer_features(ranking: Ranking, query: Query, *, wanted: bool, met: bool) -> NDArray[np.float64]:
+    """Return what :data:`FEATURES` names, float64 of shape (11,).
+
+    :param wanted: the question asks for a certain kind of fact; :param met: the best clause holds one.
+    """
+    best = int(ranking.order[0])
+    ordered = ranking.score[ranking.order]
+    first, last = ranking.segment.unit_range(best)
+    spread = float(ranking.dense.std()) or 1.0
+    missing = sum(not ranking.segment.lexical.knows(token) for token in query.tokens)
+    return np.array(
+        [
+            ordered[0],
+            ranking.unit_scores[first:last].max(),
+            (ranking.dense[best] - ranking.dense.mean()) / spread,
+            ordered[0] - ordered[min(1, len(ordered) - 1)],
+            ordered[0] - ordered[min(4, len(ordered) - 1)],
+            ranking.coverage[best],
+            missing / max(1, len(query.tokens)),
+            math.log1p(len(query.tokens)),
+            float(not any("\u3400" <= character <= "\u9fff" for character in query.text)),
+            float(wanted and met),
+            float(wanted and not met),
+        ],
+        dtype=np.float64,
+    )
+
+
+@dataclass(frozen=True)
+class Logistic:
+    """A logistic regression: the probability is 1 / (1 + exp(-(x @ weights + bias)))."""
+
+    weights: NDArray[np.float64]
+    bias: float
+
+    def probability(self, features: NDArray[np.floating[Any]]) -> float:
+        """Return the probability for one feature vector, 0 to 1."""
+        return 1.0 / (1.0 + math.exp(-float(np.clip(features @ self.weights + self.bias, -30, 30))))
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The two decisions and their thresholds, for one encoder.
+
+    ``answers`` takes :func:`answer_features`; ``on_topic`` takes the query's vector and the number of glossary
+    concepts in the question.
+    """
+
+    answers: Logistic
+    answers_threshold: float
+    on_topic: Logistic
+    on_topic_threshold: float
+    calibrated: bool = True
+
+    def is_on_topic(self, vector: NDArray[np.float32], concept_count: int) -> bool:
+        """Say whether a question with that query vector and so many glossary concepts is one for a policy."""
+        features = np.append(vector.astype(np.float64), min(concept_count, 3))
+        return self.on_topic.probability(features) >= self.on_topic_threshold
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Decision:
+        """Read one entry of ``decisions.json``."""
+        return cls(
+            Logistic(np.array(record["answers"]["weights"]), record["answers"]["bias"]),
+            record["answers"]["threshold"],
+            Logistic(np.array(record["on_topic"]["weights"]), record["on_topic"]["bias"]),
+            record["on_topic"]["threshold"],
+        )
+
+
+def uncalibrated(dimension: int) -> Decision:
+    """Return the decision for an encoder that nobody calibrated: by lexical coverage and how far the best stands out.
+
+    Better than answering everything, and no more: ``python -m evaluation calibrate`` makes the real one.
+    """
+    weights = dict.fromkeys(FEATURES, 0.0) | {"deviation": 1.0, "coverage": 3.0, "missing": -2.0, "unmet": -1.0}
+    return Decision(
+        Logistic(np.array([weights[name] for name in FEATURES]), -3.5),
+        0.5,
+        Logistic(np.append(np.zeros(dimension), 2.0), 0.0),
+        0.6,
+        calibrated=False,
+    )
+
+
+def load_decision(encoder_fingerprint: str, dimension: int) -> Decision:
+    """Return the shipped decision for that encoder, or the uncalibrated one."""
+    record = json.loads((files("retrieval") / "decisions.json").read_text(encoding="utf-8"))
+    if encoder_fingerprint in record:
+        return Decision.from_dict(record[encoder_fingerprint])
+    return uncalibrated(dimension)
+
+

@@ -1,0 +1,92 @@
+"""What is searched for: the question without its app's name, and the policy words that people put otherwise."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from corpus.lexicons import Term
+from index.lexical import fold, tokenize
+
+_WORD = re.compile(r"[a-z0-9]+")
+_STOPWORDS = frozenset(
+    "a an the my your their our his her its i you we they it me us them is are was be do does did to of for in on at "
+    "this that these those please can could will would shall may"
+)
+_LONGEST_PHRASE = 6  # content words in the longest English phrase that the glossary is searched for
+
+
+@dataclass(frozen=True)
+class Query:
+    """A question made searchable: ``text`` for the encoder, ``tokens`` and ``expansions`` for BM25.
+
+    ``expansions`` are tokens that the asker did not use but policies do, from the glossary.
+    """
+
+    text: str
+    tokens: tuple[str, ...]
+    expansions: tuple[str, ...]
+
+
+def stem(word: str) -> str:
+    """Return an English word without the endings that people vary: plural s, ing, ed.
+
+    >>> [stem(word) for word in ("deleting", "contacts", "stored", "address", "its")]
+    ['delet', 'contact', 'stor', 'address', 'its']
+    """
+    for ending in ("ing", "ied", "ies", "ed", "es", "s", "e"):
+        if word.endswith(ending) and len(word) - len(ending) >= 3 and not word.endswith("ss"):
+            return word[: -len(ending)]
+    return word
+
+
+def content_words(text: str) -> list[str]:
+    """Return the stems of the English words of folded ``text`` that carry meaning, in order."""
+    return [stem(word) for word in _WORD.findall(text) if word not in _STOPWORDS]
+
+
+class Glossary:
+    """Finds the concepts of the privacy domain in a question, in whichever words it puts them."""
+
+    def __init__(self, terms: Sequence[Term]) -> None:
+        self._chinese: list[tuple[str, int]] = []
+        self._english: dict[tuple[str, ...], int] = {}
+        self._terms = tuple(terms)
+        for number, term in enumerate(terms):
+            for phrase in (*term.zh, *term.plain):
+                folded = fold(phrase)
+                words = tuple(content_words(folded))
+                if folded.isascii() and words:
+                    self._english.setdefault(words, number)
+                elif len(folded) > 1:
+                    self._chinese.append((folded, number))
+            for phrase in term.en:
+                if words := tuple(content_words(fold(phrase))):
+                    self._english.setdefault(words, number)
+
+    def find(self, text: str) -> tuple[Term, ...]:
+        """Return the concepts named in ``text``, each once, those with the longest wording first."""
+        folded = fold(text)
+        found: dict[int, int] = {}
+        for phrase, number in self._chinese:
+            if phrase in folded:
+                found[number] = max(found.get(number, 0), 2 * len(phrase))
+        words = content_words(folded)
+        for first in range(len(words)):
+            for last in range(first + 1, min(len(words), first + _LONGEST_PHRASE) + 1):
+                number = self._english.get(tuple(words[first:last]), -1)
+                if number >= 0:
+                    found[number] = max(found.get(number, 0), sum(map(len, words[first:last])))
+        return tuple(self._terms[number] for number in sorted(found, key=lambda key: (-found[key], key)))
+
+
+def make_query(text: str, concepts: Sequence[Term]) -> Query:
+    """Return the query for ``text``, a question without its app's name in simplified characters, and its concepts."""
+    tokens = tuple(tokenize(text))
+    present = set(tokens)
+    expansions: dict[str, None] = {}
+    for concept in concepts:
+        for form in concept.zh[:2]:
+            expansions.update((token, None) for token in tokenize(form) if token not in present)
+    return Query(text, tokens, tuple(expansions))

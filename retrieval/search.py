@@ -1,0 +1,95 @@
+"""Query -> clauses, best first: dense and lexical within one policy, fused into one score."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from index.segment import Segment
+from retrieval.query import Query
+
+FloatArray = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Weights:
+    """How the parts of a clause's score are weighed; chosen by ``python -m evaluation ablation``."""
+
+    sentence: float = 0.5
+    """Share of the best sentence's similarity beside the whole clause's, 0 to 1."""
+    lexical: float = 1.0
+    """Standard deviations of the dense scores that full lexical coverage is worth."""
+    expansion: float = 0.5
+    """Weight of a glossary word beside one of the question's own."""
+
+
+WEIGHTS = Weights()
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Every clause of one policy scored for one query; arrays are indexed by clause ordinal.
+
+    ``dense`` is a cosine, ``coverage`` the matched share of the query's lexical weight (0 to 1), ``score`` their
+    fusion on the cosine's scale; ``unit_scores`` holds the cosine of every unit; ``order`` lists ordinals, best first.
+    """
+
+    segment: Segment
+    dense: FloatArray
+    coverage: FloatArray
+    score: FloatArray
+    unit_scores: FloatArray
+    order: NDArray[np.int64]
+
+
+def search_dense(segment: Segment, vector: FloatArray, *, sentence: float) -> tuple[FloatArray, FloatArray]:
+    """Return the dense score of every clause and the cosine of every unit.
+
+    A clause scores its own cosine, mixed with that of its best unit by ``sentence``.
+    """
+    unit_count = len(segment.units)
+    similarities, found = segment.dense.search(vector[np.newaxis], unit_count)
+    unit_scores = np.empty(unit_count, dtype=np.float32)
+    unit_scores[found[0]] = similarities[0]
+    firsts = segment.first_units
+    best = np.maximum.reduceat(unit_scores, firsts)
+    return (1 - sentence) * unit_scores[firsts] + sentence * best, unit_scores
+
+
+def search_lexical(segment: Segment, query: Query, *, expansion: float) -> FloatArray:
+    """Return the share of the query's lexical weight that every clause matches, 0 to 1.
+
+    A token weighs what its best clause in this policy scores for it in BM25; a token that the policy lacks weighs
+    nothing, so an English question over Chinese text is judged by its glossary words alone.
+    """
+    total = np.zeros(len(segment.clauses), dtype=np.float32)
+    bound = 0.0
+    for tokens, weight in ((query.tokens, 1.0), (query.expansions, expansion)):
+        for token in tokens:
+            scores = segment.lexical.scores([token])
+            total += weight * scores
+            bound += weight * float(scores.max(initial=0.0))
+    return total / np.float32(bound) if bound else total
+
+
+def rank(segment: Segment, query: Query, vector: FloatArray, *, weights: Weights = WEIGHTS) -> Ranking:
+    """Score every clause of ``segment``; ties keep the order of the text.
+
+    The lexical part is worth ``weights.lexical`` standard deviations of this query's dense scores: the spread of
+    cosines differs by model and by language, and a fixed weight would let one drown the other.
+    """
+    dense, unit_scores = search_dense(segment, vector, sentence=weights.sentence)
+    coverage = search_lexical(segment, query, expansion=weights.expansion)
+    score = np.round(dense + weights.lexical * float(dense.std()) * coverage, 4)
+    order = np.argsort(-score, kind="stable")
+    return Ranking(segment, dense, coverage, score, unit_scores, order)
+
+
+def merge(rankings: Sequence[Ranking], *, top_k: int) -> list[tuple[Ranking, int]]:
+    """Return the ``top_k`` best clauses over several policies as (ranking, ordinal), best first, ties by clause id."""
+    pairs = [(ranking, int(ordinal)) for ranking in rankings for ordinal in ranking.order[:top_k]]
+    pairs.sort(key=lambda pair: (-pair[0].score[pair[1]], pair[0].segment.clauses[pair[1]].clause_id))
+    return pairs[:top_k]

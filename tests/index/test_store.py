@@ -1,0 +1,163 @@
+import hashlib
+import multiprocessing
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from corpus.datatypes import Policy
+from index.encoder import FakeEncoder
+from index.errors import IndexMismatchError, IndexNotBuiltError
+from index.store import build_index, is_current, open_generation
+
+FIRST = Policy("甲", "一、收集\n我们收集手机号码。用于注册账号。\n二、注销\n您可以在“我的-设置-注销”里注销账号。")
+SECOND = Policy("乙", "我们不会共享您的个人信息。")
+
+
+class CountingEncoder(FakeEncoder):
+    """A fake that counts the texts it encodes, and waits before each where told."""
+
+    def __init__(self, delay: float = 0.0) -> None:
+        super().__init__()
+        self.encoded = 0
+        self.delay = delay
+
+    def encode_passages(self, texts, *, progress=None):
+        self.encoded += len(texts)
+        time.sleep(self.delay)
+        return super().encode_passages(texts, progress=progress)
+
+
+def test_an_opened_generation_equals_what_was_built(tmp_path):
+    encoder = FakeEncoder()
+    name = build_index([FIRST, SECOND], tmp_path, encoder)
+    generation = open_generation(tmp_path, encoder.fingerprint)
+    assert generation.name == name
+    assert [segment.policy for segment in generation.segments] == [FIRST, SECOND]
+    segment = generation.segments[0]
+    assert [clause.text for clause in segment.clauses] == [
+        "我们收集手机号码。用于注册账号。",
+        "您可以在“我的-设置-注销”里注销账号。",
+    ]
+    units = [FIRST.text[unit.start : unit.end] for unit in segment.units]
+    assert units == [
+        "我们收集手机号码。用于注册账号。",
+        "我们收集手机号码。",
+        "用于注册账号。",
+        "您可以在“我的-设置-注销”里注销账号。",
+    ]
+    np.testing.assert_allclose(np.linalg.norm(segment.vectors, axis=1), 1, atol=1e-6)
+    np.testing.assert_array_equal(segment.vectors[1], encoder.encode_passages(["一、收集\n我们收集手机号码。"])[0])
+
+
+def test_the_faiss_index_ranks_as_brute_force_does(tmp_path):
+    encoder = FakeEncoder()
+    build_index([FIRST], tmp_path, encoder)
+    [segment] = open_generation(tmp_path, encoder.fingerprint).segments
+    [query] = encoder.encode_queries(["怎么注销账号"])
+    similarities, found = segment.dense.search(query[np.newaxis], len(segment.units))
+    expected = segment.vectors @ query
+    np.testing.assert_allclose(similarities[0], np.sort(expected)[::-1], atol=1e-6)
+    np.testing.assert_allclose(expected[found[0]], similarities[0], atol=1e-6)
+
+
+def test_adding_a_policy_encodes_only_that_policy(tmp_path):
+    encoder = CountingEncoder()
+    build_index([FIRST], tmp_path, encoder)
+    before = encoder.encoded
+    build_index([FIRST, SECOND], tmp_path, encoder)
+    assert encoder.encoded - before == 1
+    build_index([FIRST, SECOND], tmp_path, encoder)
+    assert encoder.encoded - before == 1
+
+
+def test_a_folder_without_an_index_says_how_to_build_one(tmp_path):
+    with pytest.raises(IndexNotBuiltError, match="wentiao index build"):
+        open_generation(tmp_path, "any")
+
+
+def test_an_index_of_another_model_does_not_load(tmp_path):
+    build_index([FIRST], tmp_path, FakeEncoder())
+    with pytest.raises(IndexMismatchError, match=r"another encoder[\s\S]*wentiao index build"):
+        open_generation(tmp_path, "another model")
+
+
+def test_every_flipped_byte_is_noticed(tmp_path):
+    encoder = FakeEncoder()
+    build_index([FIRST], tmp_path, encoder)
+    chooser = random.Random(7)
+    paths = sorted(path for path in tmp_path.rglob("*") if path.is_file() and path.name != ".lock")
+    for path in paths:
+        content = path.read_bytes()
+        for _ in range(8 if content else 0):
+            position = chooser.randrange(len(content))
+            path.write_bytes(content[:position] + bytes([content[position] ^ 0x15]) + content[position + 1 :])
+            with pytest.raises((IndexMismatchError, IndexNotBuiltError)):
+                open_generation(tmp_path, encoder.fingerprint)
+        path.write_bytes(content[: len(content) // 2])
+        with pytest.raises((IndexMismatchError, IndexNotBuiltError)):
+            open_generation(tmp_path, encoder.fingerprint)
+        path.write_bytes(content)
+    open_generation(tmp_path, encoder.fingerprint)
+
+
+def test_building_again_mends_a_damaged_segment(tmp_path):
+    encoder = FakeEncoder()
+    build_index([FIRST], tmp_path, encoder)
+    [vectors] = tmp_path.rglob("vectors.npy")
+    vectors.write_bytes(b"nothing")
+    build_index([FIRST], tmp_path, encoder)
+    open_generation(tmp_path, encoder.fingerprint)
+
+
+def test_the_manifest_names_the_hash_of_every_file(tmp_path):
+    build_index([FIRST], tmp_path, FakeEncoder())
+    name = (tmp_path / "CURRENT").read_text().strip()
+    manifest = (tmp_path / "generations" / f"{name}.json").read_bytes()
+    assert hashlib.sha256(manifest).hexdigest() == name
+    for path in (tmp_path / "segments").rglob("*"):
+        if path.is_file():
+            assert hashlib.sha256(path.read_bytes()).hexdigest().encode() in manifest
+
+
+def test_an_index_is_current_only_for_its_own_policies_and_model(tmp_path):
+    encoder = FakeEncoder()
+    assert not is_current([FIRST], tmp_path, encoder.fingerprint)
+    build_index([FIRST], tmp_path, encoder)
+    assert is_current([FIRST], tmp_path, encoder.fingerprint)
+    assert not is_current([FIRST, SECOND], tmp_path, encoder.fingerprint)
+    assert not is_current([Policy("甲", FIRST.text + "。")], tmp_path, encoder.fingerprint)
+    assert not is_current([FIRST], tmp_path, "another model")
+
+
+def test_no_policies_and_an_app_named_twice_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="no policies"):
+        build_index([], tmp_path, FakeEncoder())
+    with pytest.raises(ValueError, match="甲"):
+        build_index([FIRST, Policy("甲", "别的")], tmp_path, FakeEncoder())
+
+
+def _build_slowly(out: str, texts: list[str]) -> None:
+    policies = [Policy(f"应用{number}", text) for number, text in enumerate(texts)]
+    build_index(policies, Path(out), CountingEncoder(delay=0.01))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_build_that_is_killed_leaves_the_generation_from_before(tmp_path, seed):
+    encoder = FakeEncoder()
+    build_index([FIRST], tmp_path, encoder)
+    texts = [f"我们收集第{number}种信息。" for number in range(20)]
+    process = multiprocessing.get_context("fork").Process(target=_build_slowly, args=(str(tmp_path), texts))
+    process.start()
+    time.sleep(random.Random(seed).uniform(0.0, 0.35))
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    apps = [segment.policy.app for segment in open_generation(tmp_path, encoder.fingerprint).segments]
+    assert apps in (["甲"], [f"应用{number}" for number in range(20)])
+    build_index([FIRST, SECOND], tmp_path, encoder)
+    assert [s.policy.app for s in open_generation(tmp_path, encoder.fingerprint).segments] == ["甲", "乙"]
+    assert not list((tmp_path / "segments").glob(".partial-*"))

@@ -1,0 +1,100 @@
+"""Training examples: questions with the units that answer them, and pairs of sentences that mean the same."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from corpus.datatypes import Policy
+from corpus.parser import parse_policy
+from index.units import Unit, clause_units, embedding_texts
+
+
+@dataclass(frozen=True)
+class Example:
+    """A question and the units of its policy that hold its evidence; ``app`` groups batches."""
+
+    question_id: str
+    app: str
+    query: str
+    answerable: bool
+    gold: tuple[int, ...]
+    """Positions of the units that answer, among the units of its policy; empty if nothing does."""
+
+
+@dataclass(frozen=True)
+class TrainingPolicy:
+    """A policy cut into units, with the text that is embedded for each."""
+
+    app: str
+    units: tuple[Unit, ...]
+    texts: tuple[str, ...]
+
+
+def read_jsonl(path: Path) -> list[dict[str, object]]:
+    """Return the records of a file of one JSON object a line."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
+
+
+def cut_policy(policy: Policy) -> TrainingPolicy:
+    """Return the units of ``policy`` as the index would hold them."""
+    clauses = parse_policy(policy).clauses
+    units = clause_units(clauses)
+    return TrainingPolicy(policy.app, units, tuple(embedding_texts(policy, clauses, units)))
+
+
+def gold_units(policy: Policy, units: Sequence[Unit], evidence: Sequence[str]) -> tuple[int, ...]:
+    """Return the positions of the units that answer: those that share most of their text, or of the quote, with it.
+
+    A clause unit is gold if it holds at least half of a quote; a sentence unit if, beside that, half of the sentence
+    lies in the quote or half of the quote in the sentence.
+    """
+    gold: list[int] = []
+    for quote in evidence:
+        start = policy.text.find(quote)
+        while start >= 0:
+            end = start + len(quote)
+            for position, unit in enumerate(units):
+                shared = min(end, unit.end) - max(start, unit.start)
+                if shared > 0 and (2 * shared >= len(quote) or 2 * shared >= unit.end - unit.start):
+                    gold.append(position)
+            start = policy.text.find(quote, end)
+    return tuple(dict.fromkeys(gold))
+
+
+def sentence_pairs(data: Path, *, seed: int) -> list[tuple[str, str]]:
+    """Return (query, passage) pairs from CAPP-130: English for Chinese, and plain words for legal ones, shuffled."""
+    parallel = [(row["en"], row["zh"]) for row in read_jsonl(data / "capp130" / "parallel_zh_en.jsonl")]
+    rewrites = [(row["rewrite"], row["text"]) for row in read_jsonl(data / "capp130" / "rewrites.jsonl")]
+    pairs = [
+        (str(query), str(passage))
+        for query, passage in (*parallel, *rewrites)
+        if len(str(passage)) >= 12 and query != passage
+    ]
+    random.Random(seed).shuffle(pairs)
+    return pairs
+
+
+def app_batches(
+    examples: Sequence[Example], *, size: int, apps: int, seed: int
+) -> Iterator[list[Example]]:
+    """Yield batches without end: ``size`` questions from ``apps`` policies each, every question once an epoch.
+
+    Questions of one policy stand together because another clause of the same policy is the negative that matters.
+    """
+    shuffler = random.Random(seed)
+    while True:
+        groups: list[list[Example]] = []
+        by_app: dict[str, list[Example]] = {}
+        for example in examples:
+            by_app.setdefault(example.app, []).append(example)
+        share = size // apps
+        for questions in by_app.values():
+            shuffler.shuffle(questions)
+            groups.extend(questions[first : first + share] for first in range(0, len(questions), share))
+        shuffler.shuffle(groups)
+        for first in range(0, len(groups) - apps + 1, apps):
+            yield [example for group in groups[first : first + apps] for example in group]

@@ -1,0 +1,225 @@
+"""The command ``wentiao``: serve, ask, search, compare, apps and index build."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn, TextIO
+
+from corpus.messages import message
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+    from retrieval import Answer, Assistant, Citation, Passage, Row
+
+EXIT_ANSWERED = 0
+EXIT_DECLINED = 1
+EXIT_USAGE = 2
+EXIT_UNUSABLE = 3
+
+_EPILOG = """\
+exit codes:
+  0  done; for ask and compare: at least one policy answers
+  1  a decline: the policy does not say, the app is not known, or the question is not one for a policy
+  2  the command was given something it cannot take
+  3  the index, the model or a policy file cannot be used; the message says what mends it
+
+examples:
+  wentiao ask "津心办怎么注销账号"
+  wentiao ask "how long do you keep my data" --app 昶联 --json
+  wentiao index build --policies corpus/policies --policies ~/policies --out ~/index
+  WENTIAO_INDEX=~/index wentiao serve --port 8080
+"""
+
+
+@dataclass(frozen=True)
+class Commands:
+    """What the composition root gives the command to work with."""
+
+    open_assistant: Callable[[], Assistant]
+    serve: Callable[[str, int, str], None]
+    build_index: Callable[[Sequence[Path], Path | None], str]
+    default_host: str
+    default_port: int
+    default_root_path: str
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(EXIT_USAGE, f"{self.prog}: {message}\nSee: {self.prog} --help\n")
+
+
+def make_parser(commands: Commands) -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = _Parser(
+        prog="wentiao",
+        description="问条: ask an app's privacy policy a question; get the clause that answers it.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="COMMAND")
+
+    serve = verbs.add_parser("serve", help="start the web chat and the HTTP API")
+    serve.add_argument("--host", default=commands.default_host, help="address to listen on (default %(default)s)")
+    serve.add_argument(
+        "--port", type=_port, default=commands.default_port, help="port to listen on (default %(default)s)"
+    )
+    serve.add_argument(
+        "--root-path", default=commands.default_root_path, help="path prefix that a reverse proxy takes off"
+    )
+
+    ask = verbs.add_parser("ask", help="answer a question with the clause that says so")
+    ask.add_argument("question", metavar="QUESTION")
+    ask.add_argument("--app", help="ask about this app only")
+    ask.add_argument("--json", action="store_true", help="print the answer as JSON")
+
+    search = verbs.add_parser("search", help="list the clauses nearest to a query")
+    search.add_argument("query", metavar="QUERY")
+    search.add_argument("--app", help="search this app only")
+    search.add_argument("--top-k", type=_positive, default=10, help="how many clauses (default %(default)s)")
+    search.add_argument("--json", action="store_true", help="print the passages as JSON")
+
+    compare = verbs.add_parser("compare", help="ask several apps the same question")
+    compare.add_argument("question", metavar="QUESTION")
+    compare.add_argument("--apps", nargs="+", metavar="APP", help="which apps (default: those named, else all)")
+    compare.add_argument("--json", action="store_true", help="print the rows as JSON")
+
+    index = verbs.add_parser("index", help="build an index").add_subparsers(dest="action", required=True)
+    build = index.add_parser("build", help="build an index of folders of policies")
+    build.add_argument(
+        "--policies", action="append", type=Path, default=[], metavar="DIR", help="folder of policies; may be repeated"
+    )
+    build.add_argument("--out", type=Path, metavar="PATH", help="folder of the index (default: the one serve uses)")
+
+    apps = verbs.add_parser("apps", help="list the apps of the index")
+    apps.add_argument("--json", action="store_true", help="print the names as JSON")
+    return parser
+
+
+def run(arguments: Sequence[str], commands: Commands, *, out: TextIO, err: TextIO) -> int:
+    """Run one command; return the exit code."""
+    from index.errors import IndexMismatchError, IndexNotBuiltError
+
+    options = make_parser(commands).parse_args(arguments)
+    try:
+        code, text = _RUNNERS[options.verb](options, commands)
+    except (IndexNotBuiltError, IndexMismatchError, OSError) as error:
+        err.write(f"wentiao: {error}\n")
+        return EXIT_UNUSABLE
+    except ValueError as error:
+        err.write(f"wentiao: {error}\n")
+        return EXIT_USAGE
+    if text:
+        out.write(text.rstrip("\n") + "\n")
+    return code
+
+
+def _serve(options: argparse.Namespace, commands: Commands) -> tuple[int, str]:
+    commands.serve(options.host, options.port, options.root_path)
+    return EXIT_ANSWERED, ""
+
+
+def _ask(options: argparse.Namespace, commands: Commands) -> tuple[int, str]:
+    answer = commands.open_assistant().ask(options.question, app=options.app)
+    answered = any(row.status == "answered" for row in answer.rows) or answer.status == "answered"
+    text = _json(answer.to_dict()) if options.json else format_answer(answer)
+    return EXIT_ANSWERED if answered else EXIT_DECLINED, text
+
+
+def _search(options: argparse.Namespace, commands: Commands) -> tuple[int, str]:
+    passages = commands.open_assistant().search(options.query, app=options.app, top_k=options.top_k)
+    if options.json:
+        return EXIT_ANSWERED, _json([passage.to_dict() for passage in passages])
+    return EXIT_ANSWERED, "\n\n".join(_format_passage(passage) for passage in passages)
+
+
+def _compare(options: argparse.Namespace, commands: Commands) -> tuple[int, str]:
+    rows = commands.open_assistant().compare(options.question, apps=options.apps)
+    answered = any(row.status == "answered" for row in rows)
+    text = _json([row.to_dict() for row in rows]) if options.json else "\n\n".join(map(_format_row, rows))
+    return EXIT_ANSWERED if answered else EXIT_DECLINED, text
+
+
+def _index(options: argparse.Namespace, commands: Commands) -> tuple[int, str]:
+    return EXIT_ANSWERED, commands.build_index(options.policies, options.out)
+
+
+def _apps(options: argparse.Namespace, commands: Commands) -> tuple[int, str]:
+    names = commands.open_assistant().apps()
+    return EXIT_ANSWERED, _json(list(names)) if options.json else "\n".join(names)
+
+
+_RUNNERS = {"serve": _serve, "ask": _ask, "search": _search, "compare": _compare, "index": _index, "apps": _apps}
+
+
+def format_answer(answer: Answer) -> str:
+    """Return an answer as a person reads it in a terminal."""
+    blocks = [answer.text]
+    blocks.extend(_format_citation(citation, answer.language) for citation in answer.citations)
+    blocks.extend(_format_row(row) for row in answer.rows)
+    blocks.extend(_format_passage(passage) for passage in answer.related)
+    return "\n\n".join(blocks)
+
+
+def _format_citation(citation: Citation, language: str) -> str:
+    date = (
+        message("answer.version_date", language, date=citation.date)
+        if citation.date
+        else message("answer.date_unknown", language)
+    )
+    lines = [_address(citation.app, citation.label, citation.path)]
+    if citation.lead_in:
+        lines.append(f"  {citation.lead_in}")
+    lines.append(f"  “{citation.quote}”")
+    lines.append(f"  {date} · {message('answer.official', language)}")
+    return "\n".join(lines)
+
+
+def _format_passage(passage: Passage) -> str:
+    return f"{passage.rank}. {_address(passage.app, passage.label, passage.path)}\n  {passage.text}"
+
+
+def _format_row(row: Row) -> str:
+    where = f"\n  {_address(row.app, row.citation.label, row.citation.path)}" if row.citation else ""
+    return f"{row.app}: {row.text}{where}"
+
+
+def _address(app: str, label: str, path: Sequence[str]) -> str:
+    return " · ".join(part for part in (app, label, " › ".join(path)) if part)
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2)
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"a port is a number from 1 to 65535, got {text!r}")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"a whole number from 1 on, got {text!r}")
+    return int(text)
+
+
+class ProgressBar:
+    """Draws how far an index build has come on standard error; made for ``progress=``."""
+
+    def __init__(self) -> None:
+        self._bar: tqdm[NoReturn] | None = None
+
+    def __call__(self, done: int, total: int) -> None:
+        """Show ``done`` of ``total`` texts."""
+        if self._bar is None:
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=total, desc="indexing", unit="text")
+        self._bar.update(done - self._bar.n)
+        if done >= total:
+            self._bar.close()
