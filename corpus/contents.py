@@ -35,7 +35,9 @@ def find_contents(blocks: Sequence[Block]) -> set[int]:
         announced = index > 0 and _announces(blocks[index - 1])
         inside = [i for i in range(index, min(end, index + 4)) if _announces(blocks[i])]
         first = inside[-1] + 1 if inside else index
-        listed = _listed(blocks, titles, first, end, announced or bool(inside))
+        announced = announced or bool(inside)
+        early = index <= max(12, len(blocks) // 5)
+        listed = _listed(blocks, titles, first, end, announced) if announced or early else None
         if listed is not None:
             start, stop = listed
             if start > 0 and _announces(blocks[start - 1]):
@@ -102,7 +104,7 @@ def _listed(
         places = [place for i in matched if (place := positions[i]) is not None]
         in_order = sum(a < b for a, b in pairwise(places))
         enough = len(matched) >= (0.5 if announced else 0.7) * (last - first + 1)
-        spread = max(places) - min(places) >= 2 * (last - first)
+        spread = max(places) - min(places) >= 2 * (last - first) + 3
         if enough and in_order >= 0.7 * (len(places) - 1) and spread:
             return first, last + 1 if not announced else max(last + 1, _numbered_end(blocks, last, end))
     if announced and end < len(blocks):

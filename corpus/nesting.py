@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -15,7 +16,16 @@ MAX_DEPTH = 12
 _LOOK_AHEAD = 40
 _LEADS_IN = re.compile("以下|如下|下列|下述")
 _TITLE = re.compile("政策|协议|指引|声明|条款|规则|说明|须知")
+_NO_TITLE = re.compile(
+    r"[。！；;!：:@\t]|https?|www|^(?:您|你|我们)(?:可|也|将|会|应|已|需|同意)|^《[^《》]*》$|公司$|（收）$|\(收\)$"
+)
+_PREFACE = re.compile("引言|前言|序言|导言|概要|概述|摘要|.{0,4}提示|更新.{0,4}")
+_CHAPTER = re.compile(
+    "^(?:我们|您|你|本.{1,4})?(?:将)?如何|联系我们|^联系方式|未成年人|儿童|(?:政策|指引|协议|条款).{0,2}(?:更新|变更|修订|修改)"
+    "|(?:更新|变更|修订|修改).{0,2}(?:政策|指引|协议|条款)|争议|法律适用|适用范围|定义$|^附则|^附录|^引言|Cookie"
+)
 _CLOSING = "”’』」】）)》\"' "
+_SAME_KIND = re.compile(r"\d\d|[一二三四五六七八九十百]{2}")
 _TERM = re.compile(r"[^，,。；;：:]{1,24}[：:]")
 
 
@@ -74,6 +84,7 @@ class _Nesting:
         self._listed = set(contents_titles)
         self._stack: list[_Entry] = []
         self._open_lead: int | None = None
+        self._labels = _find_table_labels(blocks)
         self._plain = [self._is_plain_heading(index) for index in range(len(blocks))]
         self.nodes: list[Node] = []
         for index, block in enumerate(blocks):
@@ -92,6 +103,7 @@ class _Nesting:
         heading = self._is_marked_heading(index, before)
         if before is None and heading and not self._after_lead_in(index):
             keep = min(keep, self._innermost_heading() + 1)
+            keep = self._leave_preface(index, keep)
         keep = min(keep, MAX_DEPTH)
         lead = before.lead_in if before is not None else self._list_lead(index, keep)
         del self._stack[keep:]
@@ -143,10 +155,24 @@ class _Nesting:
                 return depth, style, number[-1], held[:-1] == number[:-1]
             if held and len(held) < len(number):
                 return depth + 1, style, number[-1], False
+        begins = len(number) == 2 and number[-1] == 1
         for depth in range(len(stack) - 1, -1, -1):
+            if begins and stack[depth].is_heading:
+                break
             if family(stack[depth].style) in ("num", "cn") and stack[depth].value == number[0]:
                 return depth + 1, style, number[-1], False
         return self._innermost_heading() + 1, style, number[-1], False
+
+    def _leave_preface(self, index: int, keep: int) -> int:
+        """Numbered chapters stand beside an unnumbered preface, not in it, unless its heading has them alone."""
+        listed = self._in_contents(self._blocks[index])
+        for depth, entry in enumerate(self._stack[:keep]):
+            if entry.style != "plain":
+                break
+            preface = _PREFACE.fullmatch((entry.title or "").strip("【】[]：: "))
+            if entry.index != index - 1 and (listed or preface):
+                return depth
+        return keep
 
     def _nests_in(self, depth: int, index: int) -> bool:
         """Whether block ``index``, a new 1, begins a list inside the open entry ``depth`` of the same style."""
@@ -165,7 +191,8 @@ class _Nesting:
         if body[-1] == "。" and len(body) <= 16 and not _punctuated(body[:-1]) and opens:
             return True
         if body[-1] in "：:" and len(body) <= 20 and not _punctuated(body[:-1]) and not _LEADS_IN.search(body):
-            return "包括" not in body and ((following.marker is None and _is_long(following)) or opens)
+            steps = opens and family(marker.style) != "cn" and len(following.text) <= 60
+            return "包括" not in body and not steps and (opens or _is_long(following))
         if not _is_title(body, commas=1, limit=40):
             return False
         if (
@@ -178,10 +205,16 @@ class _Nesting:
             return True
         return following.marker is None or opens
 
-    def _opens_below(self, marker: Marker, following: Marker) -> bool:
+    @staticmethod
+    def _opens_below(marker: Marker, following: Marker) -> bool:
         if following.number:
-            dotted = any(entry.number for entry in self._stack)
-            return len(following.number) > len(marker.number) and (marker.number != () or not dotted)
+            if marker.number:
+                return following.number[: len(marker.number)] == marker.number and len(following.number) > len(
+                    marker.number
+                )
+            return (
+                marker.style in ("num、", "num.", "num_", "cn、", "cn.", "cn_") and following.number[0] == marker.value
+            )
         return following.is_bullet or (following.value == 1 and following.style != marker.style)
 
     # -- headings without a number
@@ -199,6 +232,8 @@ class _Nesting:
             return False
         if self._in_contents(block):
             return True
+        if index in self._labels:
+            return False
         neighbours = [blocks[i] for i in range(max(0, index - 2), min(len(blocks), index + 3))]
         short = [
             b for b in neighbours if b.marker is None and len(b.text) <= 30 and _is_title(b.text, commas=0, limit=30)
@@ -221,11 +256,16 @@ class _Nesting:
 
     def _plain_level(self, index: int, block: Block) -> int:
         stack = self._stack
-        if self._in_contents(block):
+        plain_only = all(entry.style == "plain" for entry in stack if entry.is_heading)
+        if plain_only and _CHAPTER.search(block.text):
             return 0
+        chapter = bool(stack) and plain_only and _CHAPTER.search(stack[0].title or "") is not None
+        if self._in_contents(block):
+            return 1 if chapter else 0
         if stack and stack[-1].style == "plain" and stack[-1].index == index - 1:
             return len(stack)
-        siblings = next((d for d in range(len(stack) - 1, -1, -1) if stack[d].style == "plain"), None)
+        plain = (d for d in range(len(stack) - 1, 0 if chapter else -1, -1) if stack[d].style == "plain")
+        siblings = next(plain, None)
         following = self._next_marked(index)
         if following is not None:
             marker = self._blocks[following].marker
@@ -315,9 +355,11 @@ class _Nesting:
 
     def _list_lead(self, index: int, keep: int) -> int | None:
         """The lead-in of a list that begins at block ``index`` under the first ``keep`` open entries."""
+        before = self._blocks[index - 1] if index else None
+        if before is None or (before.marker is None and self.nodes[index - 1].is_item):
+            return self.nodes[index - 1].lead_in if before else None
         if not self._after_lead_in(index):
             return None
-        before = self._blocks[index - 1]
         inside = keep > 0 and self._stack[keep - 1].index == index - 1
         return index - 1 if inside or before.marker is None else None
 
@@ -330,11 +372,28 @@ class _Nesting:
             if entry.number:
                 while parts and parts[-1].number:
                     parts.pop()
-                if parts and family(parts[-1].style) in ("num", "cn") and parts[-1].value == entry.number[0]:
-                    parts.pop()
+                same = (i for i, part in enumerate(parts) if _is_chapter_number(part) and part.value == entry.number[0])
+                del parts[next(same, len(parts)) :]
             if entry.label:
                 parts.append(entry)
-        return "".join(entry.label for entry in parts)
+        label = ""
+        for entry in parts:
+            touching = label and _SAME_KIND.match(label[-1] + entry.label[0])
+            label += f".{entry.label}" if touching else entry.label
+        return label
+
+
+def _is_chapter_number(entry: _Entry) -> bool:
+    return family(entry.style) in ("num", "cn")
+
+
+def _find_table_labels(blocks: Sequence[Block]) -> set[int]:
+    """Indices of the short lines in a table of one cell a line: its labels come back three times or more."""
+    cells = [i for i, block in enumerate(blocks) if block.marker is None and _is_title(block.text, commas=0, limit=30)]
+    counts = Counter(blocks[i].text for i in cells)
+    repeated = [i for i in cells if counts[blocks[i].text] >= 3]
+    near = Counter(neighbour for i in repeated for neighbour in range(i - 5, i + 6))
+    return {i for i in cells if counts[blocks[i].text] >= 3 or near[i] >= 2}
 
 
 def is_document_title(block: Block) -> bool:
@@ -348,7 +407,7 @@ def is_title_like(block: Block) -> bool:
 
 
 def _is_title(text: str, *, commas: int, limit: int) -> bool:
-    if not text or len(text) > limit or re.search(r"[。！；;!：:@]|https?|www", text):
+    if not text or len(text) > limit or _NO_TITLE.search(text):
         return False
     count = len(re.findall("[，,]", text))
     return count <= commas and (count == 0 or len(text) <= 30) and re.search(r"[^\W\d]", text) is not None

@@ -10,9 +10,10 @@ from corpus.contents import find_contents, normalise_title
 from corpus.datatypes import Clause, ClauseKind, Furniture, FurnitureKind, Outline, Policy
 from corpus.nesting import Node, is_document_title, is_title_like, nest_blocks
 
-PARSER_VERSION = "1"
+PARSER_VERSION = "2"
 
 _DELIMITER = re.compile(r"<[^<>]{0,40}delimiter[^<>]{0,40}>|[-=_*~—]{3,}")
+_VERSION = re.compile(".{0,12}版本?[）)]?")
 _FOOTER = re.compile(r"<[^<>]{0,20}end[^<>]{0,40}>")
 
 
@@ -63,7 +64,8 @@ def _count_titles(document: Sequence[Block]) -> int:
     """How many blocks at the head of a document are its title; the last block never is."""
     count = 0
     while count < min(3, len(document) - 1) and (
-        is_document_title(document[count]) or (count == 0 and is_title_like(document[0]))
+        is_document_title(document[count])
+        or (is_title_like(document[count]) and (count == 0 or _VERSION.fullmatch(document[count].text)))
     ):
         count += 1
     return count
