@@ -14,7 +14,7 @@ from corpus.numbering import Marker, family
 
 MAX_DEPTH = 12
 _LOOK_AHEAD = 40
-_LEADS_IN = re.compile("以下|如下|下列|下述")
+_LEADS_IN = re.compile("(?:以下|如下|下列|下述)(?!.?(?:简称|合称|统称|称|或称|同))")
 _TITLE = re.compile("政策|协议|指引|声明|条款|规则|说明|须知")
 _NO_TITLE = re.compile(
     r"[。！；;!：:@\t]|https?|www|^(?:您|你|我们)(?:可|也|将|会|应|已|需|同意)|^《[^《》]*》$|公司$|（收）$|\(收\)$"
@@ -22,7 +22,7 @@ _NO_TITLE = re.compile(
 _PREFACE = re.compile("引言|前言|序言|导言|概要|概述|摘要|.{0,4}提示|更新.{0,4}")
 _CHAPTER = re.compile(
     "^(?:我们|您|你|本.{1,4})?(?:将)?如何|联系我们|^联系方式|未成年人|儿童|(?:政策|指引|协议|条款).{0,2}(?:更新|变更|修订|修改)"
-    "|(?:更新|变更|修订|修改).{0,2}(?:政策|指引|协议|条款)|争议|法律适用|适用范围|定义$|^附则|^附录|^引言|Cookie"
+    "|(?:更新|变更|修订|修改).{0,2}(?:政策|指引|协议|条款)|争议|法律适用|适用范围|定义$|^附则|^附录|Cookie"
 )
 _CLOSING = "”’』」】）)》\"' "
 _SAME_KIND = re.compile(r"\d\d|[一二三四五六七八九十百]{2}")
@@ -85,7 +85,9 @@ class _Nesting:
         self._stack: list[_Entry] = []
         self._open_lead: int | None = None
         self._labels = _find_table_labels(blocks)
-        self._plain = [self._is_plain_heading(index) for index in range(len(blocks))]
+        self._plain: list[bool] = []
+        for index in range(len(blocks)):
+            self._plain.append(self._is_plain_heading(index))
         self.nodes: list[Node] = []
         for index, block in enumerate(blocks):
             if block.marker is not None:
@@ -169,7 +171,7 @@ class _Nesting:
         for depth, entry in enumerate(self._stack[:keep]):
             if entry.style != "plain":
                 break
-            preface = _PREFACE.fullmatch((entry.title or "").strip("【】[]：: "))
+            preface = _PREFACE.fullmatch(_bare_title(entry))
             if entry.index != index - 1 and (listed or preface):
                 return depth
         return keep
@@ -195,12 +197,10 @@ class _Nesting:
             return "包括" not in body and not steps and (opens or _is_long(following))
         if not _is_title(body, commas=1, limit=40):
             return False
-        if (
-            before is not None
-            and not before.is_heading
-            and _is_title(self._blocks[before.index].body, commas=1, limit=40)
-        ):
-            return False
+        if before is not None and not before.is_heading:
+            sibling = self._blocks[before.index].body
+            if before.lead_in is not None or _is_title(sibling, commas=1, limit=40):
+                return False
         if family(marker.style) == "cn" or marker.style.startswith("part"):
             return True
         return following.marker is None or opens
@@ -234,11 +234,12 @@ class _Nesting:
             return True
         if index in self._labels:
             return False
-        neighbours = [blocks[i] for i in range(max(0, index - 2), min(len(blocks), index + 3))]
         short = [
-            b for b in neighbours if b.marker is None and len(b.text) <= 30 and _is_title(b.text, commas=0, limit=30)
+            i
+            for i in range(max(0, index - 2), min(len(blocks), index + 3))
+            if blocks[i].marker is None and _is_title(blocks[i].text, commas=0, limit=30)
         ]
-        if len(short) > 3:
+        if len(short) > 3 or sum(i < index and not self._plain[i] for i in short) == 2:
             return False
         after_lead = index > 0 and leads_in(blocks[index - 1].text)
         return not (after_lead and len(following.text) <= 30)
@@ -257,13 +258,16 @@ class _Nesting:
     def _plain_level(self, index: int, block: Block) -> int:
         stack = self._stack
         plain_only = all(entry.style == "plain" for entry in stack if entry.is_heading)
-        if plain_only and _CHAPTER.search(block.text):
+        first = stack[0].title if stack and stack[0].style == "plain" else None
+        chapter = first is not None and _CHAPTER.search(first) is not None
+        if (plain_only or chapter) and _CHAPTER.search(block.text):
             return 0
-        chapter = bool(stack) and plain_only and _CHAPTER.search(stack[0].title or "") is not None
         if self._in_contents(block):
             return 1 if chapter else 0
         if stack and stack[-1].style == "plain" and stack[-1].index == index - 1:
             return len(stack)
+        if stack and stack[0].style == "plain" and _PREFACE.fullmatch(_bare_title(stack[0])):
+            return 0
         plain = (d for d in range(len(stack) - 1, 0 if chapter else -1, -1) if stack[d].style == "plain")
         siblings = next(plain, None)
         following = self._next_marked(index)
@@ -275,8 +279,8 @@ class _Nesting:
                 inner = max(depth, self._innermost_heading(numbered=True)) + 1
                 return min(inner, siblings) if siblings is not None and siblings > depth else inner
             if depth < len(stack) or self._restarts(marker):
-                first = min(depth, self._restart_depth(marker))
-                return first - 1 if first > 0 and stack[first - 1].style == "plain" else first
+                level = min(depth, self._restart_depth(marker))
+                return level - 1 if level > 0 and stack[level - 1].style == "plain" else level
         if siblings is not None:
             return siblings
         return self._innermost_heading() + 1
@@ -331,7 +335,7 @@ class _Nesting:
             return True
         following = self._blocks[index + 1].text if index + 1 < len(self._blocks) else ""
         alike = previous if index - 1 > lead else following
-        return text[:2] == alike[:2]
+        return text[:2] == alike[:2] or (text[0] == alike[:1] and text[0] in "【「“《[")
 
     # -- what the stack says
 
@@ -383,6 +387,10 @@ class _Nesting:
         return label
 
 
+def _bare_title(entry: _Entry) -> str:
+    return (entry.title or "").strip("【】[]：: ")
+
+
 def _is_chapter_number(entry: _Entry) -> bool:
     return family(entry.style) in ("num", "cn")
 
@@ -398,7 +406,8 @@ def _find_table_labels(blocks: Sequence[Block]) -> set[int]:
 
 def is_document_title(block: Block) -> bool:
     """Whether a block is the title of a document: a short line that names a policy, agreement or the like."""
-    return block.marker is None and _is_title(block.text, commas=0, limit=40) and bool(_TITLE.search(block.text))
+    title = block.text.strip("《》")
+    return block.marker is None and _is_title(title, commas=0, limit=40) and _TITLE.search(title) is not None
 
 
 def is_title_like(block: Block) -> bool:
