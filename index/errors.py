@@ -1,0 +1,11 @@
+"""What goes wrong with an index and is ours to repair."""
+
+from __future__ import annotations
+
+
+class IndexNotBuiltError(RuntimeError):
+    """The index, or the model it needs, is not there. The message ends with the command that makes it."""
+
+
+class IndexMismatchError(RuntimeError):
+    """An index, or a file of it, is not what made it says. The message ends with the command that rebuilds it."""
