@@ -16,13 +16,14 @@ MAX_DEPTH = 12
 _LOOK_AHEAD = 40
 _LEADS_IN = re.compile("(?:以下|如下|下列|下述)(?!.?(?:简称|合称|统称|称|或称|同))")
 _TITLE = re.compile("政策|协议|指引|声明|条款|规则|说明|须知")
-_NO_TITLE = re.compile(
-    r"[。！；;!：:@\t]|https?|www|^(?:您|你|我们)(?:可|也|将|会|应|已|需|同意)|^《[^《》]*》$|公司$|（收）$|\(收\)$"
+_NO_TITLE = re.compile(r"[。！；;!：:@\t]|https?|www|^《[^《》]*》$")
+_NO_PLAIN_TITLE = re.compile(
+    "^(?:您|你|我们)(?:可|也|将|会|应|已|需|同意|理解)|(?:公司|（收）|\\(收\\)|所必需的?|有关的?|相关的?)$|以下|如下|下列|包括"
 )
 _PREFACE = re.compile("引言|前言|序言|导言|概要|概述|摘要|.{0,4}提示|更新.{0,4}")
 _CHAPTER = re.compile(
     "^(?:我们|您|你|本.{1,4})?(?:将)?如何|联系我们|^联系方式|未成年人|儿童|(?:政策|指引|协议|条款).{0,2}(?:更新|变更|修订|修改)"
-    "|(?:更新|变更|修订|修改).{0,2}(?:政策|指引|协议|条款)|争议|法律适用|适用范围|定义$|^附则|^附录|Cookie"
+    "|(?:更新|变更|修订|修改).{0,2}(?:政策|指引|协议|条款)|争议|法律适用|适用范围|定义$|^(?:您|你|用户)的.{0,4}权利$|^附则|^附录|Cookie"
 )
 _CLOSING = "”’』」】）)》\"' "
 _SAME_KIND = re.compile(r"\d\d|[一二三四五六七八九十百]{2}")
@@ -105,6 +106,7 @@ class _Nesting:
         heading = self._is_marked_heading(index, before)
         if before is None and heading and not self._after_lead_in(index):
             keep = min(keep, self._innermost_heading() + 1)
+        if before is None and heading:
             keep = self._leave_preface(index, keep)
         keep = min(keep, MAX_DEPTH)
         lead = before.lead_in if before is not None else self._list_lead(index, keep)
@@ -168,9 +170,10 @@ class _Nesting:
     def _leave_preface(self, index: int, keep: int) -> int:
         """Numbered chapters stand beside an unnumbered preface, not in it, unless its heading has them alone."""
         listed = self._in_contents(self._blocks[index])
-        for depth, entry in enumerate(self._stack[:keep]):
-            if entry.style != "plain":
-                break
+        above = [entry for entry in self._stack[:keep] if entry.is_heading]
+        if any(entry.style != "plain" for entry in above):
+            return keep
+        for depth, entry in enumerate(above):
             preface = _PREFACE.fullmatch(_bare_title(entry))
             if entry.index != index - 1 and (listed or preface):
                 return depth
@@ -227,8 +230,9 @@ class _Nesting:
         following = blocks[index + 1]
         text = block.text
         if text[-1] in "：:":
-            return len(text) <= 13 and not _punctuated(text[:-1]) and not _LEADS_IN.search(text) and _is_long(following)
-        if not _is_title(text, commas=0, limit=30):
+            other = re.search("情形|情况|方式|原因", text) or _NO_PLAIN_TITLE.search(text)
+            return len(text) <= 13 and not _punctuated(text[:-1]) and not other and _is_long(following)
+        if not _is_title(text, commas=0, limit=30) or _NO_PLAIN_TITLE.search(text):
             return False
         if self._in_contents(block):
             return True
@@ -270,6 +274,8 @@ class _Nesting:
             return 0
         plain = (d for d in range(len(stack) - 1, 0 if chapter else -1, -1) if stack[d].style == "plain")
         siblings = next(plain, None)
+        if index + 1 < len(self._plain) and self._plain[index + 1] and siblings is not None:
+            return self._outermost_plain(1 if chapter else 0)
         following = self._next_marked(index)
         if following is not None:
             marker = self._blocks[following].marker
@@ -284,6 +290,9 @@ class _Nesting:
         if siblings is not None:
             return siblings
         return self._innermost_heading() + 1
+
+    def _outermost_plain(self, first: int) -> int:
+        return next(d for d in range(first, len(self._stack)) if self._stack[d].style == "plain")
 
     def _restart_depth(self, marker: Marker) -> int:
         same = (d for d, entry in enumerate(self._stack) if entry.style == marker.style)

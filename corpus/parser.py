@@ -10,7 +10,7 @@ from corpus.contents import find_contents, normalise_title
 from corpus.datatypes import Clause, ClauseKind, Furniture, FurnitureKind, Outline, Policy
 from corpus.nesting import Node, is_document_title, is_title_like, nest_blocks
 
-PARSER_VERSION = "3"
+PARSER_VERSION = "4"
 
 _DELIMITER = re.compile(r"<[^<>]{0,40}delimiter[^<>]{0,40}>|[-=_*~—]{3,}")
 _VERSION = re.compile(".{0,12}版本?[）)]?")
@@ -63,11 +63,11 @@ def _furnish(block: Block, kind: FurnitureKind) -> Furniture:
 def _count_titles(document: Sequence[Block]) -> int:
     """How many blocks at the head of a document are its title; the last block never is."""
     count = 0
-    while count < min(3, len(document) - 1) and (
-        is_document_title(document[count])
-        or (is_title_like(document[count]) and (count == 0 or _VERSION.fullmatch(document[count].text)))
-    ):
-        count += 1
+    for index, block in enumerate(document[: min(4, len(document) - 1)]):
+        if not (is_title_like(block) or is_document_title(block)):
+            break
+        if index == 0 or is_document_title(block) or (count == index and _VERSION.fullmatch(block.text)):
+            count = index + 1
     return count
 
 
