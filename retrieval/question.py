@@ -499,15 +499,33 @@ _ASKS_ZH = re.compile(
 )
 # 谁都, 什么都, 随便哪个: the word asks nothing; 要是…了, 凭啥, 图啥 and the like belong with what stands beside them.
 _ASKS_NOTHING_ZH = re.compile(
-    r"(?:哪|什么|啥|谁|怎么|多少|几)[^，]{0,8}都|随便|不管|无论|^(?:要是|如果|万一|假如|假设|若|倘若|比如)"
-    r"|凭[啥什]|图[啥什]|干嘛|为[啥什何]"
-    r"|怎么回事|什么的|啥的|吧$|没什么|想知道$|纳闷|不知道|至于|怎么(?:老|总|还|又|就|这么|那么)|咋(?:老|总|还"
-    r"|又|就|这么)"
+    r"(?:哪|什么|啥|谁|怎么|多少|几)[^，]{0,14}[都也]|随便|不管|无论|^(?:要是|如果|万一|假如|假设|若|倘若|比如"
+    r"|别|不要|省得|免得)|凭[啥什]"
+    r"|图[啥什]|干嘛|为[啥什何]|怎么回事|什么的|啥的|之类|吧$|没什么|想知道$|纳闷|不知道|至于|明明"
+    r"|(?:怎么|咋)(?:老|总|还|又|就|这么|那么|自己|现在)|^看"
+)
+# The first of two clauses asks only in these forms: 知道我在哪, 搜过啥 and 问我要不要 are told, not asked.
+_TOLD_ZH = re.compile(
+    r"不想|不让|别让|怕|知道|[问查算]我|老问|提示|认认|认不出|[看搜查听去逛买用发点]过|[看花砸搜点加]了|往里头"
+    r"|让[它填]|谁[^，]{0,4}过|定我"
+    r"|爱看|打赏|想管|找半天|查今天|给谁|、[^，]*[几多啥谁哪]|[几多啥谁哪][^，]*、"
+)
+_FIRST_ZH = re.compile(
+    r"[吗么嘛不]$|(?<![弄抹销清搞整])没$|是否|能否|可否|可不可以|能不能|会不会|要不要|有没有|是不是|多久|多长时间"
+    r"|几(?:个)?(?:工作日|天|年|月|小时)|多少[天年]|怎么|怎样|如何|咋|(?:存|放|登记|注册|办公)(?:在|于)?哪"
+    r"|[从去按点]哪|在哪[里儿]?(?:点|关|销|藏|改|查|看|办|设|申请|开|退|下载)$|[找由归]谁|联系谁"
+    r"|[要得会将需]?(?:收集|采集|拿|看|读|取|交|填|提供|准备|发|要|记|留|是|用于|为)[^，]{0,6}(?:哪|什么|啥|何)"
+    r"|作何|以何"
 )
 _TAG_ZH = re.compile(
-    r"^(?:是|这|这是|这个|这样|这事)?(?:真的?|对|行|成|合规|合法|正常|可以|允许|有用|搞错|真的假的|有这回事"
+    r"^(?:是|这|这是|这个|这样|这事)?(?:真的?|对|行|成|合规|合法|正常|可以|允许|有用|有必要|搞错|真的假的|有这回事"
     r"|有人管)(?:了|的)?[吗么不没嘛吧]?$"
     r"|^(?:真的假的|对不对|是吧|为什么|为啥|怎么办|咋办|怎么会|什么意思|凭啥|图啥|怎么回事)$"
+)
+_ASKING_WORD_ZH = re.compile(
+    r"多久|多长时间|几(?:个)?(?:工作日|天|年|月|小时)内?|多少(?:天|钱|年)?|[在从去到]?哪(?!天)(?:里|儿|些|家|个|一"
+    r"|几[种类样])?|怎[么样]|如何|咋|什么|啥|[找由]?谁"
+    r"|能不能|会不会|是不是|要不要|有没有|可不可以|是否|能否|可否|[吗么嘛]$|[不没]$|请问|[？?，,。！!；;]"
 )
 _STANDS_ALONE_ZH = 9  # characters of a second part that may still lack the first one's subject
 _QUESTION_START_EN = re.compile(
@@ -517,14 +535,14 @@ _QUESTION_START_EN = re.compile(
     re.IGNORECASE,
 )
 _SECOND_EN = re.compile(
-    r"(?:,| -)? (?:and|or) (?=(?:what|who|whose|where|when|which|how(?: long| many| much| soon)?)(?: \w+)? "
+    r"(?:,| -)? and (?=(?:what|who|whose|where|when|which|how(?: long| many| much| soon)?)(?: \w+)? "
     r"(?:do|does|did|can|could|will|would|is|are|was|were|should|has|have|must|happens?)\b"
-    r"|(?:what|who|where|when|how)(?:'s|'re|'ll) |how (?:long|many|soon)\b"
+    r"|(?:who|where|when|how)(?:'s|'re|'ll) |what(?:'s|'re) (?:the|their|your) |how (?:long|many|soon)\b"
     r"|(?:can|could|do|does|did|will|would|is|are|should) (?:i|you|they|it|we|my|the|there)\b)",
     re.IGNORECASE,
 )
 _HEAD_EN = re.compile(
-    r"^(?:so |and |but )?(?:(?:what|who|whose|where|when|which|why|how(?: long| many| much| soon)?)(?:'s|'re"
+    r"^(?:so |and |but )?(?:(?:what|who|whose|where|when|which|why|how(?: long| many \w+| much| soon)?)(?:'s|'re"
     r"|'ll)? ?)?"
     r"(?:(?:do|does|did|can|could|will|would|is|are|was|were|should|has|have|may|must) )?(?:(?:i|you|they|it|we) )?",
     re.IGNORECASE,
@@ -547,48 +565,42 @@ def _split_chinese(question: str) -> list[str]:
     story: list[str] = []
     asked: list[str] = []
     for sentence in sentences:
-        if asked and not _asks_chinese(sentence):
+        pieces = _pieces_chinese(sentence) if sentence[-1] not in "。！!；;" else [sentence]
+        asking = sentence[-1] not in "。！!；;" and all(_asks_chinese(piece) for piece in pieces)
+        if not asking and asked:
             return []
-        for piece in _pieces_chinese(sentence):
-            if _asks_chinese(piece):
-                asked.append(piece)
-            elif asked:
-                return []
-            else:
-                story.append(piece)
+        (asked if asking else story).extend(pieces)
     if len(asked) < 2 or any(_TAG_ZH.search(re.sub(r"[\W_]", "", piece)) for piece in asked[1:]):
         return []
     lead = "".join(story)
-    topic = lead or _topic_chinese(asked[0])
+    topic = _ASKING_WORD_ZH.sub("", asked[0].strip(" ，,？?"))
     return [lead + asked[0], *(_complete_chinese(piece, lead, topic) for piece in asked[1:])]
 
 
 def _pieces_chinese(sentence: str) -> list[str]:
-    """Return the sentence cut at the comma between two clauses that each ask; whole where there is no such comma."""
-    clauses = [clause for clause in re.split(r"(?<=[，,])\s*", sentence) if clause]
-    if len(clauses) < 2:
+    """Return the sentence cut at its last comma if the clauses on both sides ask; whole otherwise."""
+    clauses = [clause.strip() for clause in re.split(r"[，,]", sentence)]
+    if len(clauses) < 2 or not (_asks_chinese(clauses[-1]) and _asks_first_chinese(clauses[-2])):
         return [sentence]
-    asking = [i for i, clause in enumerate(clauses) if _asks_chinese(clause)]
-    if len(asking) != 2 or asking != [len(clauses) - 2, len(clauses) - 1]:
+    if any(_asks_first_chinese(clause) for clause in clauses[:-2]):
         return [sentence]
-    return ["".join(clauses[:-1]), clauses[-1]]
+    return ["，".join(clauses[:-1]), clauses[-1]]
+
+
+def _asks_first_chinese(clause: str) -> bool:
+    return bool(_FIRST_ZH.search(clause)) and not _TOLD_ZH.search(clause) and _asks_chinese(clause)
 
 
 def _asks_chinese(clause: str) -> bool:
     text = clause.strip(" ，,。？?！!；;\n")
-    return bool(_ASKS_ZH.search(text)) and not _ASKS_NOTHING_ZH.search(text)
-
-
-def _topic_chinese(first: str) -> str:
-    text = re.sub(r"[？?，,。！!；;]", "", first)
-    return re.sub(rf"{_ASKS_ZH.pattern}|请问|会|要|在|里|走", "", text).strip()
+    last = re.split(r"[，,]", text)[-1]
+    return bool(_ASKS_ZH.search(text)) and not _ASKS_NOTHING_ZH.search(last)
 
 
 def _complete_chinese(piece: str, lead: str, topic: str) -> str:
-    text = piece.strip()
     if lead:
-        return lead + text
-    return f"{topic} {text}" if len(text) <= _STANDS_ALONE_ZH and topic else text
+        return lead + piece
+    return f"{topic} {piece}" if len(piece) <= _STANDS_ALONE_ZH else piece
 
 
 def _split_english(question: str) -> list[str]:
@@ -599,11 +611,15 @@ def _split_english(question: str) -> list[str]:
     lead = " ".join(sentences[: asked[0]])
     pieces: list[str] = []
     for sentence in sentences[asked[0] :]:
+        if pieces and not _QUESTION_START_EN.match(sentence):
+            return []
         pieces.extend(_pieces_english(sentence))
     if len(pieces) < 2 or any(len(piece.split()) <= 3 for piece in pieces):
         return []
-    topic = lead or _HEAD_EN.sub("", pieces[0]).strip(" ?,")
-    return [f"{lead} {pieces[0]}".strip(), *(_complete_english(piece, topic) for piece in pieces[1:])]
+    if lead:
+        return [f"{lead} {piece}" for piece in pieces]
+    topic = _HEAD_EN.sub("", pieces[0]).strip(" ?,")
+    return [pieces[0], *(_complete_english(piece, topic) for piece in pieces[1:])]
 
 
 def _pieces_english(sentence: str) -> list[str]:
@@ -652,10 +668,8 @@ _DENIES = re.compile(
     r"|获取|读取|上传|共享|提供|出售|出租|公开|披露|向|将|对|使用|进行|涉及)"
     r"|没有向|没有收集|未(?:向|将|收集|存储|进行)|无需|无须|不需要|禁止|不予)"
 )
-_AFFIRMS = re.compile(
-    r"^(?:[^，。]{0,20}，)?(?:我们|我行|本公司|平台)(?:会|将|需要)|^(?:[^，。]{0,20}，)?[您你](?:可以|可|有权"
-    r"|能够)"
-)
+_AFFIRMS = re.compile(r"^(?:(?:我们|我行|本公司|平台)(?:会|将|需要)(?!不)|[您你](?:可以|可|有权|能够))")
+_ONE_STATEMENT = 90  # characters; a longer quote states several things, and which of them answers is not plain
 
 
 def stance(sentence: str) -> Literal["yes", "no"] | None:
@@ -663,23 +677,18 @@ def stance(sentence: str) -> Literal["yes", "no"] | None:
 
     ``None`` where the sentence is conditional, hedged, or says both.
     """
-    if _UNCLEAR.search(sentence):
+    sentence = sentence.strip()
+    if len(sentence) > _ONE_STATEMENT or _UNCLEAR.search(sentence):
         return None
-    denies, affirms = bool(_DENIES.search(sentence)), bool(_AFFIRMS.search(sentence.strip()))
-    if denies == affirms:
-        return (
-            "no"
-            if denies
-            and re.search(r"(?:会|将)?(?:绝不|从不|不会)", sentence)
-            and not re.search(r"，.*(?:会|将)", sentence)
-            else None
-        )
+    denies, affirms = _DENIES.search(sentence), _AFFIRMS.search(sentence)
+    if bool(denies) == bool(affirms):
+        return None
     return "no" if denies else "yes"
 
 
 _LIST_ZH = re.compile(
-    r"(?:哪些|哪几种|哪几类|什么|何种|啥)(?:样的)?(?:情形|情况|条件|场景|例外|权限|权利|途径|方式|渠道|第三方"
-    r"|SDK|sdk|措施)|在哪些|有哪些|都有(?:哪些|什么|啥)|请列出|列出"
+    r"哪(?:些|几种|几类)(?:样的)?(?:法定)?(?:情形|情况|条件|场景|例外|权限|权利|途径|方式|渠道|第三方|SDK|sdk|措施)"
+    r"|(?:什么|何种|啥)(?:情形|情况)下|在哪些|请列出|列出|都有(?:哪些|什么|啥)(?!软件)"
 )
 _LIST_EN = re.compile(
     r"(?:what|which)(?: are)?(?: all)?(?: of)?(?: the| your| their| my)?(?: \w+)? (?:cases|circumstances"
