@@ -668,7 +668,11 @@ _DENIES = re.compile(
     r"|获取|读取|上传|共享|提供|出售|出租|公开|披露|向|将|对|使用|进行|涉及)"
     r"|没有向|没有收集|未(?:向|将|收集|存储|进行)|无需|无须|不需要|禁止|不予)"
 )
-_AFFIRMS = re.compile(r"^(?:(?:我们|我行|本公司|平台)(?:会|将|需要)(?!不)|[您你](?:可以|可|有权|能够))")
+# The verb stands right after the modal: 我们会将…分开存储 and 我们会要求… affirm something else than they seem to.
+_AFFIRMS = re.compile(
+    r"^(?:(?:我们|我行|本公司|平台)(?:会|将)?(?:需要)?(?:收集|获取|记录|读取|采集|存储|保存|保留|使用|共享|披露|删除|通知)"
+    r"|[您你](?:可以|可|有权|能够))"
+)
 _ONE_STATEMENT = 90  # characters; a longer quote states several things, and which of them answers is not plain
 
 
