@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import tomllib
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +67,17 @@ def load_policies(folders: Sequence[Path]) -> tuple[Policy, ...]:
             if policy.app in policies:
                 raise ValueError(f"two files for the app {policy.app!r}: {policies[policy.app][1]} and {path}")
             policies[policy.app] = (policy, path)
-    return tuple(policy for policy, _ in policies.values())
+    return _without_shared_aliases([policy for policy, _ in policies.values()])
+
+
+def _without_shared_aliases(policies: Sequence[Policy]) -> tuple[Policy, ...]:
+    """Drop an alias that is another app's name or that several apps claim: it tells none of them from the others."""
+    claims = Counter(alias for policy in policies for alias in set(policy.aliases))
+    apps = {policy.app for policy in policies}
+    return tuple(
+        replace(policy, aliases=tuple(name for name in policy.aliases if claims[name] == 1 and name not in apps))
+        for policy in policies
+    )
 
 
 def _read_catalog(folder: Path) -> dict[str, dict[str, Any]]:

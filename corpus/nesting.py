@@ -421,7 +421,8 @@ def is_document_title(block: Block) -> bool:
 
 def is_title_like(block: Block) -> bool:
     """Whether a block without a number reads like a heading."""
-    return block.marker is None and _is_title(block.text, commas=0, limit=40)
+    preface = _PREFACE.fullmatch(block.text.strip("【】[] "))
+    return block.marker is None and preface is None and _is_title(block.text, commas=0, limit=40)
 
 
 def _is_title(text: str, *, commas: int, limit: int) -> bool:

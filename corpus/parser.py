@@ -13,7 +13,8 @@ from corpus.nesting import Node, is_document_title, is_title_like, nest_blocks
 PARSER_VERSION = "4"
 
 _DELIMITER = re.compile(r"<[^<>]{0,40}delimiter[^<>]{0,40}>|[-=_*~—]{3,}")
-_VERSION = re.compile(".{0,12}版本?[）)]?")
+_VERSION = re.compile(r".{0,12}版本?[）)]?|[（(]?[Vv][\d.]+[）)]?")
+_DATED = re.compile("(?:更新|生效|发布|修订|公布).{0,4}(?:日期|时间|日)")
 _FOOTER = re.compile(r"<[^<>]{0,20}end[^<>]{0,40}>")
 
 
@@ -42,6 +43,8 @@ def parse_policy(policy: Policy) -> Outline:
             furniture.append(_furnish(block, "separator"))
             if "delimiter" in block.text and documents[-1]:
                 documents.append([])
+        elif _begins_document(blocks, index) and len(documents[-1]) > 20:
+            documents.append([block])
         else:
             documents[-1].append(block)
     documents = [document for document in documents if document]
@@ -51,13 +54,21 @@ def parse_policy(policy: Policy) -> Outline:
         furniture.extend(_furnish(block, "heading") for block in document[:titles])
         nodes = nest_blocks(document[titles:], listed)
         furniture.extend(_furnish(node.block, "heading") for node in nodes if node.role == "heading")
-        title = document[0].text if titles and len(documents) > 1 else None
-        clauses.extend(_make_clauses(policy, nodes, title, len(clauses)))
+        title = next((block.text for block in document[:titles] if is_document_title(block)), None)
+        clauses.extend(_make_clauses(policy, nodes, title if len(documents) > 1 else None, len(clauses)))
     return Outline(tuple(clauses), tuple(sorted(furniture, key=lambda piece: piece.start)))
 
 
 def _furnish(block: Block, kind: FurnitureKind) -> Furniture:
     return Furniture(block.start, block.end, kind)
+
+
+def _begins_document(blocks: Sequence[Block], index: int) -> bool:
+    """Whether a document begins without a delimiter: a title of a policy with a line of dates right below."""
+    below = blocks[index + 1 : index + 3]
+    return is_document_title(blocks[index]) and any(
+        _DATED.match(block.text) and len(block.text) < 40 for block in below
+    )
 
 
 def _count_titles(document: Sequence[Block]) -> int:
