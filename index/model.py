@@ -90,8 +90,9 @@ def prepare_model(*, cache: Path | None = None, difference: Path | None = None) 
 
 
 def checksum_files(folder: Path) -> dict[str, str]:
-    """Return the SHA-256 of every file under ``folder`` by its relative path, :data:`CHECKSUMS` itself left out."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / CHECKSUMS)
+    """Return the SHA-256 of every file under ``folder`` by its relative path, hidden files and the record left out."""
+    skipped = (".", CHECKSUMS)
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(skipped))
     return {path.relative_to(folder).as_posix(): _sha256(path) for path in files}
 
 
@@ -107,9 +108,8 @@ def select_pieces(pieces: Iterable[str], *, english: Iterable[str]) -> list[int]
     def selected(piece: str) -> bool:
         letters = "".join(char for char in piece if unicodedata.category(char)[0] not in "PSNZ")
         if not letters.isascii():
-            foreign = HAN.sub("", letters)
-            single_latin = len(piece.removeprefix("▁")) == 1 and unicodedata.name(letters, "").startswith("LATIN")
-            return foreign.isascii() or single_latin
+            single_latin = len(text := piece.removeprefix("▁")) == 1 and unicodedata.name(text, "").startswith("LATIN")
+            return HAN.sub("", letters).isascii() or single_latin
         return not letters or piece in known or PINYIN.fullmatch(piece.removeprefix("▁")) is not None
 
     return [i for i, piece in enumerate(pieces) if piece in SPECIAL_PIECES or selected(piece)]
@@ -130,10 +130,9 @@ def _sha256(path: Path) -> str:
 
 def _is_intact(folder: Path) -> bool:
     try:
-        recorded = json.loads((folder / CHECKSUMS).read_text(encoding="utf-8"))
+        return bool(json.loads((folder / CHECKSUMS).read_text(encoding="utf-8")) == checksum_files(folder))
     except (FileNotFoundError, ValueError):
         return False
-    return bool(recorded == checksum_files(folder))
 
 
 def _write_model(folder: Path, packed: PackedModel, english: Iterable[str], difference: Path | None) -> None:
