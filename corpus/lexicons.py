@@ -41,3 +41,52 @@ def load_glossary() -> tuple[Term, ...]:
 def load_words() -> tuple[str, ...]:
     """Return the domain words that jieba must keep whole."""
     return tuple(_read_lexicon("words.txt").split("\n")[:-1])
+
+
+@dataclass(frozen=True)
+class KnownApp:
+    """A well-known app: ``name`` as printed, ``aliases`` as people and English write it.
+
+    ``words`` are those of its names that are ordinary words too and count only with case or context. A ``partner`` is
+    often built into other apps (sign-in, payment, share, maps); a ``brand`` names a maker or a component first, so
+    that it counts as an app only where the word app stands beside it.
+    """
+
+    name: str
+    aliases: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+    partner: bool = False
+    brand: bool = False
+
+
+@dataclass(frozen=True)
+class AppWords:
+    """``parts`` of app names with their English renderings, look-alike ``shapes``, ``ordinary`` English words."""
+
+    parts: tuple[tuple[str, tuple[str, ...]], ...]
+    shapes: tuple[str, ...]
+    ordinary: frozenset[str]
+
+
+@cache
+def load_known_apps() -> tuple[KnownApp, ...]:
+    """Return the general list of well-known apps in file order."""
+    rows = (row for group in tomllib.loads(_read_lexicon("apps.toml"))["group"] for row in group["apps"])
+    return tuple(
+        KnownApp(
+            row["name"],
+            tuple(row.get("aliases", ())),
+            tuple(row.get("words", ())),
+            row.get("partner", False),
+            row.get("brand", False),
+        )
+        for row in rows
+    )
+
+
+@cache
+def load_app_words() -> AppWords:
+    """Return the parts of app names, the look-alike characters and the ordinary English words."""
+    tables = tomllib.loads(_read_lexicon("apps.toml"))
+    parts = tuple((part, tuple(renderings)) for part, renderings in tables["parts"].items())
+    return AppWords(parts, tuple(tables["shapes"].split()), frozenset(tables["ordinary"].split()))
