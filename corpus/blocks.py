@@ -117,8 +117,9 @@ def _split_inline_items(text: str, start: int, end: int) -> list[tuple[int, int]
     cuts = [start]
     for match in _INLINE_MARKER.finditer(text, first.end(), end):
         printed = match[1] if bracketed else match[2]
-        before = text[cuts[-1] : match.start()].rstrip(_BLANKS)
-        if printed is not None and int(printed) == value + 1 and before[-1:] in "；;。":
+        if printed is None or int(printed) != value + 1:
+            continue
+        if text[cuts[-1] : match.start()].rstrip(_BLANKS)[-1:] in ("；", ";", "。"):
             cuts.append(match.start())
             value += 1
     spans = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import pairwise
 
 from corpus.blocks import Block
@@ -61,12 +62,15 @@ def resembles(title: str, other: str) -> bool:
     shorter, longer = sorted((title, other), key=len)
     if len(shorter) >= 2 and shorter in longer and len(longer) <= 3 * len(shorter) + 4:
         return True
+    if len(longer) > 3 * len(shorter):  # too few pairs to share
+        return False
     pairs, other_pairs = _pairs(title), _pairs(other)
     return 2 * len(pairs & other_pairs) >= 0.6 * (len(pairs) + len(other_pairs)) > 0
 
 
-def _pairs(title: str) -> set[str]:
-    return {title[i : i + 2] for i in range(len(title) - 1)}
+@lru_cache(maxsize=20_000)
+def _pairs(title: str) -> frozenset[str]:
+    return frozenset(map("".join, pairwise(title)))
 
 
 def _is_entry(block: Block) -> bool:
@@ -95,7 +99,7 @@ def _listed(
     """The part of the run ``start``-``end`` that is a contents list, if it is one."""
     if end - start < 3 or end - start > 200:
         return None
-    later = [i for i in range(end, len(blocks)) if titles[i]][:3000]
+    later = [i for i in range(end, len(blocks)) if titles[i]][:1000]
     positions = {i: _find_later(titles, titles[i], later) for i in range(start, end)}
     matched = [i for i in range(start, end) if positions[i] is not None]
     if len(matched) >= 3:

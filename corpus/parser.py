@@ -10,7 +10,7 @@ from corpus.contents import find_contents, normalise_title
 from corpus.datatypes import Clause, ClauseKind, Furniture, FurnitureKind, Outline, Policy
 from corpus.nesting import Node, is_document_title, is_title_like, nest_blocks
 
-PARSER_VERSION = "4"
+PARSER_VERSION = "5"
 
 _DELIMITER = re.compile(r"<[^<>]{0,40}delimiter[^<>]{0,40}>|[-=_*~—]{3,}")
 _VERSION = re.compile(r".{0,12}版本?[）)]?|[（(]?[Vv][\d.]+[）)]?")
