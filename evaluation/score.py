@@ -10,13 +10,12 @@ import sys
 from argparse import ArgumentParser, BooleanOptionalAction, Namespace
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from evaluation import report, run
 from evaluation.questions import Question, load_questions, load_situations
-
-if TYPE_CHECKING:
-    from index.encoder import Encoder
+from index.encoder import Encoder, load_encoder
+from index.errors import IndexMismatchError, IndexNotBuiltError
+from retrieval import Assistant
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +44,7 @@ def score(options: Namespace) -> int:
     missing = [str(folder) for folder in (questions_folder, policies) if not folder.is_dir()]
     result: report.Report = {"index": "the shipped policies"}
     questions: list[Question] = []
-    encoder = _load_encoder()
+    encoder = load_encoder()
     if not missing:
         questions = load_questions(questions_folder, limit=options.limit)
         assistant = open_index(
@@ -79,10 +78,6 @@ def score(options: Namespace) -> int:
 
 def open_index(path: Path, folders: Sequence[Path], encoder: Encoder) -> run.Assistant:
     """Open the index at ``path``; where it is absent or no longer fits, first build it by the public command."""
-    from index.errors import IndexMismatchError, IndexNotBuiltError
-
-    from retrieval import Assistant
-
     try:
         return Assistant.open(path, encoder=encoder)
     except (IndexNotBuiltError, IndexMismatchError) as reason:
@@ -104,14 +99,8 @@ def _dev_policies(questions: Path, policies: Path) -> Path:
     return folder
 
 
-def _load_encoder() -> Encoder:
-    from index.model import load_encoder
-
-    return load_encoder()
-
-
 def _score_situations(name: str, all_apps: run.Assistant | None, encoder: Encoder) -> report.Report:
-    assistants = {"five": open_index(CACHE / "five", [SEEDS], encoder), "all": all_apps}
+    assistants = {"five": Assistant.open(encoder=encoder), "all": all_apps}
     if all_apps is None:
         log.warning("the situations over all 135 apps are left out")
     verdicts = []

@@ -46,7 +46,8 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(score, "SHARED", tmp_path / "shared")
     monkeypatch.setattr(score, "CACHE", tmp_path / "build")
     monkeypatch.setattr(score, "open_index", lambda path, folders, encoder: FakeAssistant())
-    monkeypatch.setattr(score, "_load_encoder", FakeEncoder)
+    monkeypatch.setattr(score.Assistant, "open", lambda encoder: FakeAssistant())
+    monkeypatch.setattr(score, "load_encoder", FakeEncoder)
     return tmp_path
 
 
