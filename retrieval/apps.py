@@ -195,22 +195,19 @@ class AppResolver:
             for mention, owner in zip(mentions, owners, strict=True)
         ]
         pairs = list(zip(marked, owners, strict=True))
-        main = {mention.name for mention, owner in pairs if not mention.partner and not owner.partner}
-        ours = {mention.name for mention, owner in pairs if not mention.partner and owner.app is not None}
-        subjects = {
-            mention.name
-            for mention, owner in pairs
-            if not mention.partner
-            and (
-                reading.is_comparing
-                or not (main if owner.partner or owner.brand else ours if owner.app is None else set()) - {mention.name}
-                or any(
-                    mention.name != other.name
-                    and reading.are_beside((mention.start, mention.end), (other.start, other.end))
-                    for other in mentions
-                )
-            )
-        }
+        main = {one.name for one, owner in pairs if not (one.partner or owner.partner or owner.brand)}
+        ours = {one.name for one, owner in pairs if not one.partner and owner.app is not None}
+
+        def is_subject(mention: Mention, owner: _Owner) -> bool:
+            span = (mention.start, mention.end)
+            if owner.partner or owner.brand or reading.is_card(*span):
+                rivals = main - {mention.name}
+            else:
+                rivals = ours - {mention.name} if owner.app is None else set()
+            beside = (one for one in marked if one.name in rivals and reading.are_beside(span, (one.start, one.end)))
+            return not rivals or reading.is_comparing or any(beside)
+
+        subjects = {mention.name for mention, owner in pairs if not mention.partner and is_subject(mention, owner)}
         subjects = subjects - {mention.name for mention in marked if mention.partner} or subjects
         return [replace(mention, partner=mention.name not in subjects) for mention in marked]
 

@@ -20,12 +20,12 @@ _ACCOUNT_AFTER = re.compile(r"(?:'s)?\s*(?:的?(?:账号|账户|帐号|帐户|�
 _CLAUSE_START = re.compile(r"(?:^|[,，。.!！?？;；:：\n、]|请问|那么?|想问|听说|万一|在|给|从|把|问|关于|[a-z]\s)\s*$")
 _PREDICATE = re.compile(
     r"\s*(?:$|[?？,，\s]|的?(?:app|账号|帐号)|会|能|要|可以|可能|怎|如何|是|有没有|把|在哪|里|上|收集|保存|读取|注销|隐私|客服"
-    r"|呢|为什么|为啥|凭|到底|官网|网站|商城|手机号|的系统)"
+    r"|呢|为什么|为啥|凭|到底|官网|网站|商城|手机号|的系统|直播|打客服|打电话)"
 )
 
 # A Latin name that is also an ordinary word: what stands before or after it where it is a name.
 _WORD_BEFORE = re.compile(
-    r"(?:(?<![\w-])(?:does|did|do|is|has|my|uninstall|unlike|quit)\s+"
+    r"(?:(?<![\w-])(?:does|did|do|is|has|uninstall|unlike|quit)\s+"
     r"|^(?:(?:how|why|when|where|what)\s+)?(?:can|could|will|would|should)\s+)(?:the\s+)?$"
 )
 _WORD_PLACE = re.compile(r"(?<![\w-])(?:in|on|from|of|at|about|into|inside|within|for|with|using)\s+(?:the\s+)?$")
@@ -60,6 +60,7 @@ _SIGN_INTO = re.compile(r"\b(?:in ?to|to)\s+(?:the )?[“\"]?$|(?:登录?|登陆
 _SHARED_TO = re.compile(
     r"(?:(?:分享|转发|同步|发|跳转?)(?:到|给|至|去)|接入了?|对接|集成了?|嵌入|第三方[^,，。?？]{0,8}(?:比如|例如|如))\s*[“\"「]?$"
 )
+_COMPANY_AFTER = re.compile(r"\s*(?:(?:group|family)\b|集团)")
 # Weaker signs, enough for an app that is often built into others.
 _ROLE_AFTER = re.compile(
     r"\s*[”\"」]?的?(?:支付|付[款钱费了的]?|扣款|转账|充值|分享|绑定?|解绑|sdk|推送|统计|买的?|群|好友|朋友圈|公众号|小程序"
@@ -136,7 +137,7 @@ _STRIP_BEFORE = re.compile(
     rf"|(?:在|于|对于?|关于)\s*)?[{re.escape(_OPEN)}]?\s*$"
 )
 _STRIP_AFTER = re.compile(
-    rf"\s*[{re.escape(_CLOSE)}]?(?:'s\b|’s\b)?\s*(?:的?(?:这个|这款|手机|官方)?"
+    rf"(?:['’]s\b)?\s*[{re.escape(_CLOSE)}]?\s*(?:的?(?:这个|这款|手机|官方)?"
     r"(?:app\b|app(?=[^a-z])|应用程序|应用(?![权安市商列])|软件|客户端|小程序|平台))?"
     rf"[{re.escape(_CLOSE)}]?\s*(?:里面|里边|上面|里|上(?![传线报次个周月])|中(?![国文心])|内|的)?"
 )
@@ -197,6 +198,8 @@ class Reading:
             if span[0] > end and re.fullmatch(r"[\s、,/和跟或]*", self.text[end : span[0]]):
                 end = span[1]
         before, after = self.text[:start], self.text[end:]
+        if _COMPANY_AFTER.match(after):
+            return True
         signed_in_with = _SIGN_IN_WITH.search(before) is not None
         if _SIGN_INTO.search(before) and not signed_in_with:
             return False
@@ -212,6 +215,10 @@ class Reading:
             return True
         named_as_app = _NOUN_AFTER.match(after) or _ACCOUNT_AFTER.match(after)
         return _ROLE_BEFORE.search(before) is not None and not named_as_app
+
+    def is_card(self, start: int, end: int) -> bool:
+        """Say whether the name only tells whose card the user has."""
+        return re.match(r"的?(?:手机|银行|信用|储蓄)?卡", self.text[end:]) is not None and start > 0
 
     def are_beside(self, one: Span, other: Span) -> bool:
         """Say whether two names are joined by and, or, a comma and the like."""

@@ -273,6 +273,7 @@ def test_a_question_across_apps_is_told_from_one_about_installed_apps(
         ("How do I close my account in the 津心办 app?", "How do I close my account?"),
         ("在“津心办”App里怎么销号", "怎么销号"),
         ("津心办的客服电话", "客服电话"),
+        ("津心办’s hotline", "hotline"),
         ("用微信登录津心办安全吗", "用微信登录安全吗"),
         ("sign in to 津心办 with WeChat", "sign in with WeChat"),
         ("《掌上海关》收集哪些信息", "收集哪些信息"),
