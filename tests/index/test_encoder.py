@@ -135,6 +135,13 @@ def test_loading_asks_no_network_and_fingerprints_the_same(
 
 
 @pytest.mark.model
+@pytest.mark.parametrize("name", ["nobody/nothing", "/no/such/folder"])
+def test_a_model_that_is_not_here_is_named(name: str) -> None:
+    with pytest.raises(FileNotFoundError, match=f"^{name} is no folder"):
+        load_encoder(name)
+
+
+@pytest.mark.model
 def test_another_tokenizer_is_another_fingerprint(encoder: SentenceEncoder, tmp_path: Path) -> None:
     folder = shutil.copytree(prepare_model(), tmp_path / "model")
     assert load_encoder(folder).fingerprint == encoder.fingerprint
