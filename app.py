@@ -42,7 +42,7 @@ class Settings:
 
 def open_assistant(settings: Settings) -> Assistant:
     """Open the assistant that the settings ask for, preparing model and index on first use."""
-    from index.model import load_encoder
+    from index.encoder import load_encoder
 
     return Assistant.open(settings.index, encoder=load_encoder(settings.model), progress=ProgressBar())
 
@@ -57,7 +57,7 @@ def serve(settings: Settings, host: str, port: int, root_path: str) -> None:
 def build_index(settings: Settings, policies: Sequence[Path], out: Path | None) -> str:
     """Build an index of folders of policies; return what to tell the operator."""
     from corpus.load import default_policies_folder, load_policies
-    from index.model import load_encoder
+    from index.encoder import load_encoder
     from index.store import build_index, default_index_folder
 
     folder = out or settings.index or default_index_folder()

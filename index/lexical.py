@@ -83,6 +83,7 @@ class LexicalIndex:
         """Index one text a clause, in clause order."""
         import bm25s
 
+        logging.getLogger("bm25s").setLevel(logging.WARNING)
         tokens = [tokenize(text) for text in texts]
         if not any(tokens):
             return cls(None, len(texts))

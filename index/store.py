@@ -17,23 +17,20 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from corpus.datatypes import Policy
 from corpus.load import default_policies_folder, load_policies
 from corpus.parser import parse_policy
-from index.encoder import Encoder
+from index.encoder import Encoder, Progress
 from index.errors import IndexMismatchError, IndexNotBuiltError
 from index.lexical import LexicalIndex
 from index.segment import Segment, made_by, segment_name
 from index.units import clause_units, embedding_texts, lexical_texts
 
 _log = logging.getLogger(__name__)
-
-Progress = Callable[[int, int], None]
-"""Told after each piece of work: what is done and what there is, in embedded texts."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +42,7 @@ class Generation:
     segments: tuple[Segment, ...]
 
 
-def build_index(
-    policies: Sequence[Policy], out: Path, encoder: Encoder, *, progress: Progress | None = None
-) -> str:
+def build_index(policies: Sequence[Policy], out: Path, encoder: Encoder, *, progress: Progress | None = None) -> str:
     """Make ``out`` hold exactly ``policies``; return the name of the generation.
 
     Segments that are there already are kept as they are, so adding one policy encodes one policy. Killed at any
@@ -157,7 +152,7 @@ def _make_segments(missing, encoder, progress):  # type: ignore[no-untyped-def]
     for policy, name, clauses, units in outlines:
         before = done
 
-        def tell(count: int, before: int = before) -> None:
+        def tell(count: int, _: int, before: int = before) -> None:
             if progress is not None:
                 progress(before + count, total)
 

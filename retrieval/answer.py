@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,24 +13,13 @@ from index.segment import Segment
 from retrieval.datatypes import Citation, Fact, FactKind, Language, Passage
 from retrieval.facts import find_facts, select_facts
 from retrieval.gloss import Glosser
-from retrieval.query import Query
+from retrieval.query import Asked
 from retrieval.question import asks_for_list, asks_yes_no, stance
 from retrieval.search import Ranking
 
 TEXT_LENGTH = 160  # characters of a quote repeated in the answer's text: two lines of a card on a phone
 FACT_BONUS = 1.0  # standard deviations of unit scores that holding a fact of the wanted kind is worth in a sentence
 _LIMITS = ("但", "除非", "不过", "然而", "法律法规另有规定", "除外")
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A question as understood: its own words, its language, the query made of it, the kinds of fact it asks for."""
-
-    question: str
-    language: Language
-    query: Query
-    wanted: tuple[FactKind, ...]
-    concept_count: int
 
 
 def passage_of(ranking: Ranking, ordinal: int, rank: int) -> Passage:
@@ -161,7 +149,7 @@ def limit_of(citation: Citation) -> str | None:
 
 
 def answer_line(citation: Citation, facts: Sequence[Fact], asked: Asked, glosser: Glosser) -> str:
-    """Return the one or two lines that answer: the facts asked for, then what the policy states, then what limits it."""
+    """Return the lines that answer: the facts asked for, what the policy states, what limits it."""
     language = asked.language
     lines = [fact_line(fact, language, glosser) for fact in facts if fact.kind in asked.wanted][:2]
     said = stance(citation.quote) if asks_yes_no(asked.question, language=language) else None

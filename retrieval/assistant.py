@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 from corpus.datatypes import Clause, Policy
 from corpus.lexicons import Term, load_glossary, load_known_apps
 from corpus.messages import message
-from retrieval.answer import Asked, answer_line, cite, distinct, facts_of, passage_of
+from retrieval.answer import answer_line, cite, distinct, facts_of, passage_of
 from retrieval.apps import AppResolver, Resolution
 from retrieval.datatypes import Answer, Citation, Fact, Language, Passage, Row, Turn
 from retrieval.decide import Decision, answer_features, load_decision
-from retrieval.facts import find_facts, wanted_kinds
 from retrieval.gloss import Glosser
-from retrieval.query import Glossary, make_query
+from retrieval.query import Asked, Glossary, understand
 from retrieval.question import detect_language, is_elliptical, is_gibberish, simplify, split_parts
 from retrieval.search import Ranking, merge, rank
 
@@ -88,7 +87,7 @@ class Assistant:
         :raises IndexNotBuiltError: if there is no index at ``path``.
         :raises IndexMismatchError: if the index at ``path`` was made otherwise, or is damaged.
         """
-        from index.model import load_encoder
+        from index.encoder import load_encoder
         from index.store import open_default, open_generation
 
         encoder = encoder or load_encoder()
@@ -102,9 +101,7 @@ class Assistant:
         resolver = AppResolver([segment.policy for segment in generation.segments], load_known_apps())
         return cls(generation, encoder, resolver, load_glossary(), decision)
 
-    def ask(
-        self, question: str, app: str | None = None, history: Sequence[Turn | str] = (), top_k: int = 3
-    ) -> Answer:
+    def ask(self, question: str, app: str | None = None, history: Sequence[Turn | str] = (), top_k: int = 3) -> Answer:
         """Answer ``question`` with the clauses that say so, or decline and say how.
 
         :param app: ask about this app only, whatever the question names.
@@ -133,7 +130,8 @@ class Assistant:
         else:
             subjects = named.subjects or self._subject_of_history(turns)
         if not on_topic:
-            return self._off_topic(subjects[0] if len(subjects) == 1 and subjects[0] in self._segments else None, language)
+            known = [subject for subject in subjects if subject in self._segments]
+            return self._off_topic(known[0] if len(known) == 1 else None, language)
         if app is None and (named.across_apps or len(subjects) > 1):
             rows, confidence = self._compare(subjects or self.apps(), asked[0], vectors[0])
             count = sum(row.status == "answered" for row in rows)
@@ -239,22 +237,17 @@ class Assistant:
         return ()
 
     def _understand(self, text: str, language: Language) -> Asked:
-        concepts = self._glossary.find(text)
-        return Asked(text, language, make_query(text, concepts), wanted_kinds(text, language), len(concepts))
+        return understand(text, language, self._glossary)
 
     def _judge(self, segment: Segment, asked: Asked, vector: NDArray[np.float32]) -> Verdict:
         ranking = rank(segment, asked.query, vector)
-        best = segment.clauses[int(ranking.order[0])]
-        met = bool(asked.wanted) and any(fact.kind in asked.wanted for fact in find_facts(best.text))
-        features = answer_features(ranking, asked.query, wanted=bool(asked.wanted), met=met)
+        features = answer_features(ranking, asked)
         return Verdict(asked, ranking, round(self._decision.answers.probability(features), 3))
 
     def _is_answered(self, verdict: Verdict) -> bool:
         return verdict.confidence >= self._decision.answers_threshold
 
-    def _answer(
-        self, segment: Segment, asked: Sequence[Asked], vectors: NDArray[np.float32], top_k: int
-    ) -> Answer:
+    def _answer(self, segment: Segment, asked: Sequence[Asked], vectors: NDArray[np.float32], top_k: int) -> Answer:
         verdicts = [self._judge(segment, one, vector) for one, vector in zip(asked, vectors, strict=True)]
         if not any(map(self._is_answered, verdicts)):
             return self._silent(verdicts[0])

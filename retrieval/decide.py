@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.query import Query
+from retrieval.facts import find_facts
+from retrieval.query import Asked
 from retrieval.search import Ranking
 
 FEATURES = (
@@ -24,22 +25,22 @@ FEATURES = (
     "coverage",  # share of the query's lexical weight that it matches
     "missing",  # share of the query's tokens that stand nowhere in the policy
     "length",  # logarithm of the number of tokens
-    "english",  # 1 if the query has no Chinese character
+    "english",  # 1 if the question is in English
     "wanted",  # 1 if a certain kind of fact is asked for and the best clause holds one
     "unmet",  # 1 if a certain kind of fact is asked for and the best clause holds none
 )
 
 
-def answer_features(ranking: Ranking, query: Query, *, wanted: bool, met: bool) -> NDArray[np.float64]:
-    """Return what :data:`FEATURES` names, float64 of shape (11,).
-
-    :param wanted: the question asks for a certain kind of fact; :param met: the best clause holds one.
-    """
+def answer_features(ranking: Ranking, asked: Asked) -> NDArray[np.float64]:
+    """Return what :data:`FEATURES` names, float64 of shape (11,)."""
     best = int(ranking.order[0])
     ordered = ranking.score[ranking.order]
     first, last = ranking.segment.unit_range(best)
     spread = float(ranking.dense.std()) or 1.0
-    missing = sum(not ranking.segment.lexical.knows(token) for token in query.tokens)
+    tokens = asked.query.tokens
+    missing = sum(not ranking.segment.lexical.knows(token) for token in tokens)
+    clause = ranking.segment.clauses[best]
+    met = bool(asked.wanted) and any(fact.kind in asked.wanted for fact in find_facts(clause.text))
     return np.array(
         [
             ordered[0],
@@ -48,11 +49,11 @@ def answer_features(ranking: Ranking, query: Query, *, wanted: bool, met: bool) 
             ordered[0] - ordered[min(1, len(ordered) - 1)],
             ordered[0] - ordered[min(4, len(ordered) - 1)],
             ranking.coverage[best],
-            missing / max(1, len(query.tokens)),
-            math.log1p(len(query.tokens)),
-            float(not any("\u3400" <= character <= "\u9fff" for character in query.text)),
-            float(wanted and met),
-            float(wanted and not met),
+            missing / max(1, len(tokens)),
+            math.log1p(len(tokens)),
+            float(asked.language == "en"),
+            float(met),
+            float(bool(asked.wanted) and not met),
         ],
         dtype=np.float64,
     )
@@ -121,5 +122,3 @@ def load_decision(encoder_fingerprint: str, dimension: int) -> Decision:
     if encoder_fingerprint in record:
         return Decision.from_dict(record[encoder_fingerprint])
     return uncalibrated(dimension)
-
-

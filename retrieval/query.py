@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from corpus.lexicons import Term
 from index.lexical import fold, tokenize
+from retrieval.datatypes import FactKind, Language
+from retrieval.facts import wanted_kinds
 
 _WORD = re.compile(r"[a-z0-9]+")
 _STOPWORDS = frozenset(
@@ -54,6 +56,8 @@ class Glossary:
         self._english: dict[tuple[str, ...], int] = {}
         self._terms = tuple(terms)
         for number, term in enumerate(terms):
+            if not (term.plain or term.en):
+                continue  # a menu word with an English gloss, too general to say what a question is about
             for phrase in (*term.zh, *term.plain):
                 folded = fold(phrase)
                 words = tuple(content_words(folded))
@@ -90,3 +94,20 @@ def make_query(text: str, concepts: Sequence[Term]) -> Query:
         for form in concept.zh[:2]:
             expansions.update((token, None) for token in tokenize(form) if token not in present)
     return Query(text, tokens, tuple(expansions))
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question as understood: its own words without the app, its language, its query, the kinds of fact it wants."""
+
+    question: str
+    language: Language
+    query: Query
+    wanted: tuple[FactKind, ...]
+    concept_count: int
+
+
+def understand(text: str, language: Language, glossary: Glossary) -> Asked:
+    """Return what a question asks; ``text`` is without its app's name and in simplified characters."""
+    concepts = glossary.find(text)
+    return Asked(text, language, make_query(text, concepts), wanted_kinds(text, language), len(concepts))

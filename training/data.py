@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,23 @@ class TrainingPolicy:
     app: str
     units: tuple[Unit, ...]
     texts: tuple[str, ...]
+
+    def is_clause(self, position: int) -> bool:
+        """Say whether the unit at ``position`` is a clause, not one of its sentences: it is the first of its clause."""
+        return position == 0 or self.units[position - 1].clause != self.units[position].clause
+
+
+def without_app(question: str, policy: Policy) -> str:
+    """Return ``question`` without the names of ``policy``'s app, longest first, unless nothing else is left."""
+    text = question
+    for name in sorted((policy.app, *policy.aliases), key=len, reverse=True):
+        text = re.sub(re.escape(name), "", text, flags=re.IGNORECASE)
+    return text.strip() or question
+
+
+def held_out(apps: Sequence[str]) -> frozenset[str]:
+    """Return the apps that no weights are trained on, so that thresholds can be chosen on them: every ninth by name."""
+    return frozenset(sorted(apps)[::9])
 
 
 def read_jsonl(path: Path) -> list[dict[str, object]]:
@@ -78,9 +96,7 @@ def sentence_pairs(data: Path, *, seed: int) -> list[tuple[str, str]]:
     return pairs
 
 
-def app_batches(
-    examples: Sequence[Example], *, size: int, apps: int, seed: int
-) -> Iterator[list[Example]]:
+def app_batches(examples: Sequence[Example], *, size: int, apps: int, seed: int) -> Iterator[list[Example]]:
     """Yield batches without end: ``size`` questions from ``apps`` policies each, every question once an epoch.
 
     Questions of one policy stand together because another clause of the same policy is the negative that matters.

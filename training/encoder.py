@@ -24,8 +24,18 @@ from torch import Tensor
 
 from corpus.load import load_policies
 from index.model import prepare_model
-from retrieval.apps import training_resolver
-from training.data import Example, TrainingPolicy, app_batches, cut_policy, gold_units, read_jsonl, sentence_pairs
+from retrieval.question import simplify
+from training.data import (
+    Example,
+    TrainingPolicy,
+    app_batches,
+    cut_policy,
+    gold_units,
+    held_out,
+    read_jsonl,
+    sentence_pairs,
+    without_app,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -34,17 +44,18 @@ _log = logging.getLogger(__name__)
 class Recipe:
     """What one run is made of."""
 
-    steps: int = 900
+    steps: int = 400
     questions: int = 24
     apps: int = 2
-    pairs: int = 8
+    pairs: int = 6
     negatives: int = 1
     temperature: float = 0.02
     learning_rate: float = 5e-5
-    warmup: int = 30
+    warmup: int = 25
     query_tokens: int = 64
-    passage_tokens: int = 160
-    mine_every: int = 250
+    passage_tokens: int = 128
+    mined_tokens: int = 96
+    mine_at: int = 120
     seed: int = 20261122
 
 
@@ -59,8 +70,18 @@ class Trainee:
         self.model.embeddings.requires_grad_(False)
         self.device = device
 
-    def embed(self, texts: Sequence[str], *, max_tokens: int) -> Tensor:
-        """Return unit vectors, float32 of shape (len(texts), dimension)."""
+    def embed(self, texts: Sequence[str], *, max_tokens: int, chunk: int = 16) -> Tensor:
+        """Return unit vectors, float32 of shape (len(texts), dimension); texts of like length share a batch."""
+        order = sorted(range(len(texts)), key=lambda position: len(texts[position]))
+        places = torch.empty(len(texts), dtype=torch.long)
+        places[torch.tensor(order)] = torch.arange(len(texts))
+        chunks = [
+            self._embed([texts[position] for position in order[first : first + chunk]], max_tokens)
+            for first in range(0, len(texts), chunk)
+        ]
+        return torch.cat(chunks)[places.to(self.device)]
+
+    def _embed(self, texts: Sequence[str], max_tokens: int) -> Tensor:
         batch = self.tokenizer(list(texts), padding=True, truncation=True, max_length=max_tokens, return_tensors="pt")
         batch = {name: tensor.to(self.device) for name, tensor in batch.items()}
         with torch.autocast(self.device, dtype=torch.bfloat16):
@@ -70,27 +91,24 @@ class Trainee:
         return torch.nn.functional.normalize(pooled, dim=-1)
 
     @torch.no_grad()
-    def embed_all(self, texts: Sequence[str], *, max_tokens: int, batch: int = 64) -> Tensor:
-        """Return unit vectors of many texts, encoded in order of length."""
-        order = sorted(range(len(texts)), key=lambda position: len(texts[position]))
-        vectors: list[Tensor] = [torch.empty(0)] * len(texts)
+    def embed_all(self, texts: Sequence[str], *, max_tokens: int) -> Tensor:
+        """Return unit vectors of many texts, without gradients and dropout."""
         self.model.eval()
-        for first in range(0, len(order), batch):
-            positions = order[first : first + batch]
-            encoded = self.embed([texts[position] for position in positions], max_tokens=max_tokens).cpu()
-            for position, vector in zip(positions, encoded, strict=True):
-                vectors[position] = vector
+        vectors = self.embed(texts, max_tokens=max_tokens, chunk=64).cpu()
         self.model.train()
-        return torch.stack(vectors)
+        return vectors
 
 
 def load_examples(data: Path) -> tuple[list[Example], dict[str, TrainingPolicy]]:
     """Return the training questions with their gold units, and the policies they ask about."""
     policies = {policy.app: policy for policy in load_policies([data / "policies"])}
-    strip = training_resolver(tuple(policies.values()))
     cut: dict[str, TrainingPolicy] = {}
     examples: list[Example] = []
-    for path in sorted((data / "questions" / "train").glob("*.jsonl")):
+    paths = sorted((data / "questions" / "train").glob("*.jsonl"))
+    left_out = held_out([path.stem for path in paths])
+    for path in paths:
+        if path.stem in left_out:
+            continue
         for row in read_jsonl(path):
             app = str(row["app"])
             if app not in cut:
@@ -100,7 +118,7 @@ def load_examples(data: Path) -> tuple[list[Example], dict[str, TrainingPolicy]]
             if row["answerable"] and not gold:
                 _log.warning("no clause holds the evidence of %s", row["id"])
                 continue
-            question = strip(str(row["question"]))
+            question = simplify(without_app(str(row["question"]), policies[app]))
             examples.append(Example(str(row["id"]), app, question, bool(row["answerable"]), gold))
     return examples, cut
 
@@ -108,25 +126,36 @@ def load_examples(data: Path) -> tuple[list[Example], dict[str, TrainingPolicy]]
 def mine(
     trainee: Trainee, examples: Sequence[Example], policies: dict[str, TrainingPolicy], recipe: Recipe
 ) -> dict[str, list[int]]:
-    """Return for every question the units of its policy that look most like an answer and are none, best first."""
+    """Return for every question the eight clauses of its policy that look most like an answer and are none."""
     mined: dict[str, list[int]] = {}
     by_app: dict[str, list[Example]] = {}
     for example in examples:
         by_app.setdefault(example.app, []).append(example)
     for app, group in by_app.items():
         policy = policies[app]
-        passages = trainee.embed_all([f"passage: {text}" for text in policy.texts], max_tokens=recipe.passage_tokens)
+        own = [position for position in range(len(policy.units)) if policy.is_clause(position)]
+        texts = [f"passage: {policy.texts[position]}" for position in own]
+        passages = trainee.embed_all(texts, max_tokens=recipe.mined_tokens)
         queries = trainee.embed_all([f"query: {one.query}" for one in group], max_tokens=recipe.query_tokens)
-        order = (queries @ passages.T).argsort(dim=1, descending=True)[:, :40].tolist()
+        order = (queries @ passages.T).argsort(dim=1, descending=True)[:, :20].tolist()
         for example, found in zip(group, order, strict=True):
-            gold_clauses = {policy.units[position].clause for position in example.gold}
-            mined[example.question_id] = [
-                position for position in found if policy.units[position].clause not in gold_clauses
-            ][:8]
+            gold = {policy.units[position].clause for position in example.gold}
+            candidates = [own[column] for column in found if policy.units[own[column]].clause not in gold]
+            mined[example.question_id] = candidates[:8]
     return mined
 
 
-def contrastive_loss(queries: Tensor, passages: Tensor, positive: Tensor, allowed: Tensor, temperature: float) -> Tensor:
+def any_clause(example: Example, policy: TrainingPolicy) -> list[int]:
+    """Return every clause of the policy that is no answer: what stands in before anything is mined."""
+    gold = {policy.units[position].clause for position in example.gold}
+    return [
+        position for position, unit in enumerate(policy.units) if policy.is_clause(position) and unit.clause not in gold
+    ]
+
+
+def contrastive_loss(
+    queries: Tensor, passages: Tensor, positive: Tensor, allowed: Tensor, temperature: float
+) -> Tensor:
     """Return the mean InfoNCE loss.
 
     :param queries: (n, d) unit vectors; :param passages: (m, d) unit vectors.
@@ -169,7 +198,7 @@ def make_batch(
         gold_clauses = {policy.units[position].clause for position in example.gold}
         golds.append({(example.app, i) for i, unit in enumerate(policy.units) if unit.clause in gold_clauses})
     for example in group:
-        candidates = mined[example.question_id]
+        candidates = mined.get(example.question_id) or any_clause(example, policies[example.app])
         for position in chooser.sample(candidates, min(recipe.negatives, len(candidates))):
             place((example.app, position), policies[example.app].texts[position])
     for number, (query, passage) in enumerate(pairs):
@@ -194,10 +223,14 @@ def train(data: Path, out: Path, recipe: Recipe, *, minutes: float) -> Path:
     parameters = [parameter for parameter in trainee.model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=recipe.learning_rate, weight_decay=0.01)
 
+    started = time.monotonic()
+
     def rate(step: int) -> float:
+        """Warm up, then a cosine to zero at the last step, or at the time limit where that comes first."""
         if step < recipe.warmup:
             return (step + 1) / recipe.warmup
-        return 0.5 * (1 + math.cos(math.pi * min(1.0, step / recipe.steps)))
+        done = max(step / recipe.steps, (time.monotonic() - started) / (60 * minutes))
+        return 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
 
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
     out.mkdir(parents=True, exist_ok=True)
@@ -216,17 +249,14 @@ def train(data: Path, out: Path, recipe: Recipe, *, minutes: float) -> Path:
     pairs = sentence_pairs(data, seed=recipe.seed)
     chooser = random.Random(recipe.seed + first)
     mined: dict[str, list[int]] = {}
-    started = time.monotonic()
     trainee.model.train()
     running = 0.0
     for step in range(first, recipe.steps):
-        if not mined or step % recipe.mine_every == 0:
+        if not mined and step >= recipe.mine_at:
             mined = mine(trainee, answerable, policies, recipe)
             _log.info("mined at step %d, %.0f s", step, time.monotonic() - started)
         chosen_pairs = [pairs[(step * recipe.pairs + i) % len(pairs)] for i in range(recipe.pairs)]
-        queries, passages, positive, allowed = make_batch(
-            next(batches), chosen_pairs, policies, mined, recipe, chooser
-        )
+        queries, passages, positive, allowed = make_batch(next(batches), chosen_pairs, policies, mined, recipe, chooser)
         loss = contrastive_loss(
             trainee.embed(queries, max_tokens=recipe.query_tokens),
             trainee.embed(passages, max_tokens=recipe.passage_tokens),
@@ -244,7 +274,7 @@ def train(data: Path, out: Path, recipe: Recipe, *, minutes: float) -> Path:
         if (step + 1) % 20 == 0:
             _log.info("step %d loss %.3f, %.0f s", step + 1, running / 20, time.monotonic() - started)
             running = 0.0
-        if (step + 1) % 100 == 0 or ended or step + 1 == recipe.steps:
+        if (step + 1) % 50 == 0 or ended or step + 1 == recipe.steps:
             partial = checkpoint.with_suffix(".partial")
             torch.save(
                 {

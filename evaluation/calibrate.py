@@ -1,0 +1,175 @@
+"""Fit the two decisions on policies that no weights were trained on: ``python -m evaluation calibrate``.
+
+Writes the entry of the encoder in ``retrieval/decisions.json``: whether the best clause answers, from the questions on
+the held-out training policies, and whether a question is one for a policy, from those of the other training policies
+against ``training/off_topic.jsonl``. The dev questions have no part in it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from corpus.lexicons import load_glossary, load_known_apps
+from corpus.load import load_policies
+from evaluation.metrics import auroc, expected_calibration_error
+from evaluation.questions import Question, find_gold_spans, is_gold, load_questions
+from index.encoder import Encoder, load_encoder
+from index.segment import Segment
+from index.store import build_index, open_generation
+from retrieval.apps import AppResolver
+from retrieval.decide import FEATURES, answer_features
+from retrieval.query import Asked, Glossary, understand
+from retrieval.question import detect_language, simplify, split_parts
+from retrieval.search import rank
+from training.data import held_out, read_jsonl
+
+_log = logging.getLogger(__name__)
+
+ON_TOPIC_QUESTIONS = 1500  # of the training questions: three for each that is off topic
+DECLINED_ON_TOPIC = 0.005  # share of questions about policies that may be taken for off topic
+FOLDS = 8
+
+
+def understand_all(questions: Sequence[str], resolver: AppResolver, glossary: Glossary) -> list[Asked]:
+    """Return the questions as ``ask`` understands them, without the names of their apps."""
+    stripped = [simplify(resolver.resolve(question).stripped) for question in questions]
+    return [
+        understand(text, detect_language(question), glossary)
+        for text, question in zip(stripped, questions, strict=True)
+    ]
+
+
+def fit_logistic(
+    features: NDArray[np.float64], labels: NDArray[np.bool_], *, strength: float
+) -> tuple[NDArray[np.float64], float]:
+    """Return weights and bias on the raw features, fitted on standardised ones; ``strength`` is 1 / L2 penalty."""
+    from sklearn.linear_model import LogisticRegression
+
+    mean, scale = features.mean(axis=0), features.std(axis=0)
+    scale[scale == 0] = 1.0
+    model = LogisticRegression(C=strength, max_iter=2000).fit((features - mean) / scale, labels)
+    weights = model.coef_[0] / scale
+    return weights, float(model.intercept_[0] - weights @ mean)
+
+
+def probabilities(features: NDArray[np.float64], weights: NDArray[np.float64], bias: float) -> NDArray[np.float64]:
+    """Return the logistic of every row, shape (rows,)."""
+    return np.asarray(1 / (1 + np.exp(-(features @ weights + bias))))
+
+
+def fit_answers(
+    segments: dict[str, Segment], questions: Sequence[Question], asked: Sequence[Asked], encoder: Encoder
+) -> dict[str, Any]:
+    """Fit how likely the best clause answers, and the threshold that best parts answerable from unanswerable.
+
+    Figures are out of fold: every app's questions are judged by what was fitted on the other apps.
+    """
+    rows: list[NDArray[np.float64]] = []
+    right: list[bool] = []
+    kept: list[Question] = []
+    for question, one in zip(questions, asked, strict=True):
+        if len(split_parts(one.question, language=one.language)) > 1:
+            continue  # ask judges each part of a question by itself
+        segment = segments[question.app]
+        ranking = rank(segment, one.query, encoder.encode_queries([one.query.text])[0])
+        best = segment.clauses[int(ranking.order[0])]
+        gold = find_gold_spans(segment.policy.text, question.evidence)
+        rows.append(answer_features(ranking, one))
+        right.append(question.answerable and is_gold((best.start, best.end), gold))
+        kept.append(question)
+    features, labels = np.array(rows), np.array(right)
+    answerable = np.array([question.answerable for question in kept])
+    apps = sorted(segments)
+    out_of_fold = np.zeros(len(kept))
+    for fold in range(FOLDS):
+        test = np.array([apps.index(question.app) % FOLDS == fold for question in kept])
+        if test.any():
+            fitted = fit_logistic(features[~test], labels[~test], strength=0.3)
+            out_of_fold[test] = probabilities(features[test], *fitted)
+    weights, bias = fit_logistic(features, labels, strength=0.3)
+    threshold = best_threshold(out_of_fold, answerable)
+    _log.info("%d questions, best clause right for %.3f", len(kept), labels[answerable].mean())
+    _log.info("AUROC answerable/unanswerable %.3f", auroc(out_of_fold[answerable], out_of_fold[~answerable]))
+    _log.info("AUROC right/wrong %.3f", auroc(out_of_fold[labels], out_of_fold[~labels]))
+    _log.info("ECE %.3f", expected_calibration_error(out_of_fold.tolist(), labels.tolist()))
+    _log.info(
+        "threshold %.3f: answered %.3f of the answerable, %.3f of the unanswerable",
+        threshold,
+        (out_of_fold[answerable] >= threshold).mean(),
+        (out_of_fold[~answerable] >= threshold).mean(),
+    )
+    for name, weight in zip(FEATURES, weights, strict=True):
+        _log.info("  %-10s %8.3f", name, weight)
+    return {"weights": [round(float(w), 5) for w in weights], "bias": round(bias, 5), "threshold": threshold}
+
+
+def best_threshold(confidences: NDArray[np.float64], answerable: NDArray[np.bool_]) -> float:
+    """Return the threshold with the largest share of answerable answered less share of unanswerable answered."""
+    candidates = np.unique(np.round(confidences, 3))
+    gains = [
+        (confidences[answerable] >= candidate).mean() - (confidences[~answerable] >= candidate).mean()
+        for candidate in candidates
+    ]
+    return float(candidates[int(np.argmax(gains))])
+
+
+def fit_on_topic(on_topic: Sequence[Asked], off_topic: Sequence[Asked], encoder: Encoder) -> dict[str, Any]:
+    """Fit whether a question is one for a policy, from its query's vector and the glossary concepts in it."""
+    asked = [*on_topic, *off_topic]
+    vectors = np.vstack([encoder.encode_queries([one.query.text])[0] for one in asked]).astype(np.float64)
+    counts = np.array([min(one.concept_count, 3) for one in asked], dtype=np.float64)
+    features = np.column_stack([vectors, counts])
+    labels = np.arange(len(asked)) < len(on_topic)
+    fold = np.arange(len(asked)) % 5
+    judged = np.zeros(len(asked))
+    for number in range(5):
+        fitted = fit_logistic(features[fold != number], labels[fold != number], strength=0.05)
+        judged[fold == number] = probabilities(features[fold == number], *fitted)
+    threshold = round(float(np.quantile(judged[labels], DECLINED_ON_TOPIC)), 3)
+    weights, bias = fit_logistic(features, labels, strength=0.05)
+    _log.info("on topic: AUROC %.4f out of fold", auroc(judged[labels], judged[~labels]))
+    _log.info("threshold %.3f lets %.3f of the off-topic through", threshold, (judged[~labels] >= threshold).mean())
+    return {"weights": [round(float(w), 4) for w in weights], "bias": round(bias, 4), "threshold": threshold}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Fit both decisions for one encoder and write them down."""
+    parser = argparse.ArgumentParser(prog="python -m evaluation calibrate", description=__doc__)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--model", type=Path, help="a sentence-transformers folder (default: the shipped model)")
+    parser.add_argument("--out", type=Path, default=Path("retrieval/decisions.json"))
+    options = parser.parse_args(arguments)
+    encoder = load_encoder(options.model)
+    questions = load_questions(options.data / "questions" / "train")
+    left_out = held_out(sorted({question.app for question in questions}))
+    policies = load_policies([options.data / "policies"])
+    index = Path("build/calibration")
+    build_index([policy for policy in policies if policy.app in left_out], index, encoder)
+    segments = {one.policy.app: one for one in open_generation(index, encoder.fingerprint).segments}
+    resolver, glossary = AppResolver(policies, load_known_apps()), Glossary(load_glossary())
+    own = [question for question in questions if question.app in left_out]
+    others = [question.question for question in questions if question.app not in left_out]
+    sample = others[:: max(1, len(others) // ON_TOPIC_QUESTIONS)]
+    off_topic = [str(row["question"]) for row in read_jsonl(Path("training/off_topic.jsonl"))]
+    entry = {
+        "answers": fit_answers(
+            segments, own, understand_all([one.question for one in own], resolver, glossary), encoder
+        ),
+        "on_topic": fit_on_topic(
+            understand_all(sample, resolver, glossary), understand_all(off_topic, resolver, glossary), encoder
+        ),
+    }
+    record = json.loads(options.out.read_text(encoding="utf-8")) if options.out.exists() else {}
+    record[encoder.fingerprint] = entry
+    options.out.write_text(json.dumps(record, sort_keys=True) + "\n", encoding="utf-8")
+    sys.stdout.write(f"wrote the decisions for {encoder.fingerprint[:12]} to {options.out}\n")
+    return 0
