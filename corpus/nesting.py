@@ -20,7 +20,7 @@ _NO_TITLE = re.compile(r"[。！；;!：:@\t]|https?|www|^《[^《》]*》$")
 _NO_PLAIN_TITLE = re.compile(
     "^(?:您|你|我们)(?:可|也|将|会|应|已|需|同意|理解)|(?:公司|（收）|\\(收\\)|所必需的?|有关的?|相关的?)$|以下|如下|下列|包括"
 )
-_PREFACE = re.compile("引言|前言|序言|导言|概要|概述|摘要|.{0,4}提示|更新.{0,4}")
+_PREFACE = re.compile("定义|释义|关于我们|引言|前言|序言|导言|概要|概述|摘要|.{0,4}提示|更新.{0,4}")
 _CHAPTER = re.compile(
     "^(?:我们|您|你|本.{1,4})?(?:将)?如何|联系我们|^联系方式|未成年人|儿童|(?:政策|指引|协议|条款).{0,2}(?:更新|变更|修订|修改)"
     "|(?:更新|变更|修订|修改).{0,2}(?:政策|指引|协议|条款)|争议|法律适用|适用范围|定义$|^(?:您|你|用户)的.{0,4}权利$|^附则|^附录|Cookie"
@@ -193,8 +193,8 @@ class _Nesting:
         if marker.is_bullet:
             return len(body) <= 20 and not _punctuated(body) and marker.style != "bullet-" and _is_long(following)
         opens = following.marker is not None and self._opens_below(marker, following.marker)
-        if body[-1] == "。" and len(body) <= 16 and not _punctuated(body[:-1]) and opens:
-            return True
+        if body[-1] == "。" and len(body) <= 16 and not _punctuated(body[:-1]) and body[0] not in "我您你":
+            return opens
         if body[-1] in "：:" and len(body) <= 20 and not _punctuated(body[:-1]) and not _LEADS_IN.search(body):
             steps = opens and family(marker.style) != "cn" and len(following.text) <= 60
             return "包括" not in body and not steps and (opens or _is_long(following))
