@@ -68,6 +68,12 @@ def resembles(title: str, other: str) -> bool:
     return 2 * len(pairs & other_pairs) >= 0.6 * (len(pairs) + len(other_pairs)) > 0
 
 
+def shared_pairs(title: str, text: str) -> float:
+    """Share of the title's pairs of characters that stand in ``text``, 0 to 1."""
+    pairs = _pairs(title)
+    return sum(pair in text for pair in pairs) / max(1, len(pairs))
+
+
 @lru_cache(maxsize=20_000)
 def _pairs(title: str) -> frozenset[str]:
     return frozenset(map("".join, pairwise(title)))

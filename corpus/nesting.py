@@ -27,6 +27,7 @@ _CHAPTER = re.compile(
 )
 _CLOSING = "”’』」】）)》\"' "
 _SAME_KIND = re.compile(r"\d\d|[一二三四五六七八九十百]{2}")
+_LATIN = re.compile("[A-Za-z]{3,}")
 _TERM = re.compile(r"[^，,。；;：:]{1,24}[：:]")
 
 
@@ -308,7 +309,8 @@ class _Nesting:
         if lead is not None and self._is_unnumbered_item(index, lead):
             self.nodes.append(Node(block, "clause", self._path(), self._label(), lead, True))
             return
-        del self._stack[self._paragraph_level(index) :]
+        if not self._goes_on(index):
+            del self._stack[self._paragraph_level(index) :]
         self._open_lead = index if leads_in(block.text) else None
         self.nodes.append(Node(block, "clause", self._path(), self._label()))
 
@@ -331,6 +333,15 @@ class _Nesting:
             following = self._next_marked(following)
             steps += 1
         return inner
+
+    def _goes_on(self, index: int) -> bool:
+        """Whether a paragraph goes on with the item above: both have a Latin word that the item before has not."""
+        if not self._stack or self._stack[-1].is_heading or not self._stack[-1].label:
+            return False
+        item = self._stack[-1].index
+        before = self._blocks[item - 1].text if item else ""
+        words = set(_LATIN.findall(self._blocks[item].text[:2000])) - set(_LATIN.findall(before[:2000]))
+        return bool(words & set(_LATIN.findall(self._blocks[index].text[:2000])))
 
     def _is_unnumbered_item(self, index: int, lead: int) -> bool:
         """Whether an unnumbered paragraph is an item of the list that block ``lead`` announces."""

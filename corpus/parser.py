@@ -6,11 +6,12 @@ import re
 from collections.abc import Sequence
 
 from corpus.blocks import Block, split_blocks
+from corpus.chapters import name_chapters
 from corpus.contents import find_contents, normalise_title
 from corpus.datatypes import Clause, ClauseKind, Furniture, FurnitureKind, Outline, Policy
 from corpus.nesting import Node, is_document_title, is_title_like, nest_blocks
 
-PARSER_VERSION = "5"
+PARSER_VERSION = "6"
 
 _DELIMITER = re.compile(r"<[^<>]{0,40}delimiter[^<>]{0,40}>|[-=_*~—]{3,}")
 _VERSION = re.compile(r".{0,12}版本?[）)]?|[（(]?[Vv][\d.]+[）)]?")
@@ -52,7 +53,7 @@ def parse_policy(policy: Policy) -> Outline:
     for document in documents:
         titles = _count_titles(document)
         furniture.extend(_furnish(block, "heading") for block in document[:titles])
-        nodes = nest_blocks(document[titles:], listed)
+        nodes = name_chapters(nest_blocks(document[titles:], listed), [blocks[i] for i in sorted(contents)])
         furniture.extend(_furnish(node.block, "heading") for node in nodes if node.role == "heading")
         title = next((block.text for block in document[:titles] if is_document_title(block)), None)
         clauses.extend(_make_clauses(policy, nodes, title if len(documents) > 1 else None, len(clauses)))

@@ -139,6 +139,17 @@ def test_a_dotted_number_replaces_its_prefix_in_the_label() -> None:
     assert _clause("昶联", "3.1.2 在法定情形下的共享").label == "3.1.2"
 
 
+def test_a_chapter_that_only_the_contents_list_names_is_in_the_path() -> None:
+    assert _clause("口袋证件照", "4.2.2 您可以联系我们").path == ("4. 您的权利:您如何管理、修改及删除您的个人信息",)
+    clause = _clause("口袋证件照", "本政策适用中华人民共和国大陆地区的法律")
+    assert (clause.path, clause.label) == (("8. 法律适用及管辖",), "8")
+
+
+def test_paragraphs_that_go_on_with_an_item_have_its_label() -> None:
+    assert _clause("掌上海关", "友盟统计分析:").label == "三(一)2)7"
+    assert _clause("掌上海关", "如您不同意上述第三方服务商").label == "三(一)2)"
+
+
 def test_a_lone_semicolon_belongs_to_the_clause_before() -> None:
     assert _clause("口袋证件照", "(2)如果我们收集、使用您的个人信息").text.endswith("明确同意\n;")
 
