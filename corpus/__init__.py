@@ -1,1 +1,1 @@
-"""TODO"""
+"""Policies and their structure: loading, outline, sentences. Knows no vectors."""
