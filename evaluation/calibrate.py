@@ -136,7 +136,7 @@ def fit_on_topic(on_topic: Sequence[Asked], off_topic: Sequence[Asked], encoder:
         judged[fold == number] = probabilities(features[fold == number], *fitted)
     threshold = round(float(np.quantile(judged[labels], DECLINED_ON_TOPIC)), 3)
     weights, bias = fit_logistic(features, labels, strength=0.05)
-    _log.info("on topic: AUROC %.4f out of fold", auroc(judged[labels], judged[~labels]))
+    _log.info("on topic: AUROC %.4f out of fold", auroc(judged[labels].tolist(), judged[~labels].tolist()))
     _log.info("threshold %.3f lets %.3f of the off-topic through", threshold, (judged[~labels] >= threshold).mean())
     return {"weights": [round(float(w), 4) for w in weights], "bias": round(bias, 4), "threshold": threshold}
 

@@ -18,11 +18,11 @@ FloatArray = NDArray[np.float32]
 class Weights:
     """How the parts of a clause's score are weighed; chosen by ``python -m evaluation ablation``."""
 
-    sentence: float = 0.5
+    sentence: float = 0.7
     """Share of the best sentence's similarity beside the whole clause's, 0 to 1."""
-    lexical: float = 1.0
+    lexical: float = 3.0
     """Standard deviations of the dense scores that full lexical coverage is worth."""
-    expansion: float = 0.5
+    expansion: float = 1.0
     """Weight of a glossary word beside one of the question's own."""
 
 
@@ -56,7 +56,7 @@ def search_dense(segment: Segment, vector: FloatArray, *, sentence: float) -> tu
     unit_scores[found[0]] = similarities[0]
     firsts = segment.first_units
     best = np.maximum.reduceat(unit_scores, firsts)
-    return (1 - sentence) * unit_scores[firsts] + sentence * best, unit_scores
+    return ((1 - sentence) * unit_scores[firsts] + sentence * best).astype(np.float32), unit_scores
 
 
 def search_lexical(segment: Segment, query: Query, *, expansion: float) -> FloatArray:
@@ -83,7 +83,7 @@ def rank(segment: Segment, query: Query, vector: FloatArray, *, weights: Weights
     """
     dense, unit_scores = search_dense(segment, vector, sentence=weights.sentence)
     coverage = search_lexical(segment, query, expansion=weights.expansion)
-    score = np.round(dense + weights.lexical * float(dense.std()) * coverage, 4)
+    score = np.round(dense + weights.lexical * float(dense.std()) * coverage, 4).astype(np.float32)
     order = np.argsort(-score, kind="stable")
     return Ranking(segment, dense, coverage, score, unit_scores, order)
 
