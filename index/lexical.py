@@ -1,4 +1,4 @@
-"""The lexical part of a segment: one tokenizer, and BM25 over one policy's clauses (bm25s, Lù 2024, arXiv:2407.03618)."""
+"""The lexical part of a segment: a tokenizer, and BM25 over one policy's clauses (bm25s; Lù 2024, arXiv:2407.03618)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ K1 = 1.2  # Robertson & Zaragoza (2009) recommend 1.2-2; clauses are short, so e
 B = 0.5  # clauses of very different length: python -m evaluation ablation
 
 _WORD = re.compile(r"[a-z0-9]+(?:[.@_+-][a-z0-9]+)*|[\u3400-\u9fff]+")
-_FOLDS = str.maketrans({"帐": "账", "陆": "录", "您": "你", "剪": "剪"})
 _PARTICLES = frozenset("的了是在和与或及并也就都而但把被让给向对从到为以之其这那哪吗呢吧啊嘛么你我他她它们个")
 
 

@@ -17,18 +17,19 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from corpus.datatypes import Policy
+from corpus.datatypes import Clause, Policy
 from corpus.load import default_policies_folder, load_policies
 from corpus.parser import parse_policy
 from index.encoder import Encoder, Progress
 from index.errors import IndexMismatchError, IndexNotBuiltError
 from index.lexical import LexicalIndex
 from index.segment import Segment, made_by, segment_name
-from index.units import clause_units, embedding_texts, lexical_texts
+from index.units import Unit, clause_units, embedding_texts, lexical_texts
 
 _log = logging.getLogger(__name__)
 
@@ -73,7 +74,7 @@ def build_index(policies: Sequence[Policy], out: Path, encoder: Encoder, *, prog
         ]
         for name, segment in _make_segments(missing, encoder, progress):
             files[name] = _write_segment(segment, segments_folder / name)
-        manifest = {
+        manifest: dict[str, object] = {
             "made_by": made_by(encoder.fingerprint),
             "segments": [
                 {"name": name, "app": policy.app, "policy_id": policy.policy_id, "files": files[name]}
@@ -141,9 +142,11 @@ def is_current(policies: Sequence[Policy], out: Path, encoder_fingerprint: str) 
     return [entry["name"] for entry in manifest["segments"]] == wanted
 
 
-def _make_segments(missing, encoder, progress):  # type: ignore[no-untyped-def]
+def _make_segments(
+    missing: Sequence[tuple[Policy, str]], encoder: Encoder, progress: Progress | None
+) -> Iterator[tuple[str, Segment]]:
     total = done = 0
-    outlines = []
+    outlines: list[tuple[Policy, str, tuple[Clause, ...], tuple[Unit, ...]]] = []
     for policy, name in missing:
         clauses = parse_policy(policy).clauses
         units = clause_units(clauses)
@@ -187,7 +190,7 @@ def _write_generation(out: Path, manifest: dict[str, object]) -> str:
     return name
 
 
-def _read_manifest(out: Path):  # type: ignore[no-untyped-def]
+def _read_manifest(out: Path) -> tuple[str, dict[str, Any]]:
     repair = f"wentiao index build --policies FOLDER --out {out}"
     try:
         name = (out / "CURRENT").read_text(encoding="ascii").strip()
