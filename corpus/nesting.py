@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from corpus.blocks import Block
 from corpus.contents import normalise_title
+from corpus.lines import (
+    CHAPTER,
+    LEADS_IN,
+    NO_PLAIN_TITLE,
+    PREFACE,
+    find_table_labels,
+    is_long,
+    is_punctuated,
+    is_title,
+    leads_in,
+)
 from corpus.numbering import Marker, family
 
 MAX_DEPTH = 12
 _LOOK_AHEAD = 40
-_LEADS_IN = re.compile("(?:以下|如下|下列|下述)(?!.?(?:简称|合称|统称|称|或称|同))")
-_TITLE = re.compile("政策|协议|指引|声明|条款|规则|说明|须知")
-_NO_TITLE = re.compile(r"[。！；;!：:@\t]|https?|www|^《[^《》]*》$")
-_NO_PLAIN_TITLE = re.compile(
-    "^(?:您|你|我们)(?:可|也|将|会|应|已|需|同意|理解)|(?:公司|（收）|\\(收\\)|所必需的?|有关的?|相关的?)$|以下|如下|下列|包括"
-)
-_PREFACE = re.compile("定义|释义|关于我们|引言|前言|序言|导言|概要|概述|摘要|.{0,4}提示|更新.{0,4}")
-_CHAPTER = re.compile(
-    "^(?:我们|您|你|本.{1,4})?(?:将)?如何|联系我们|^联系方式|未成年人|儿童|(?:政策|指引|协议|条款).{0,2}(?:更新|变更|修订|修改)"
-    "|(?:更新|变更|修订|修改).{0,2}(?:政策|指引|协议|条款)|争议|法律适用|适用范围|定义$|^(?:您|你|用户)的.{0,4}权利$|^附则|^附录|Cookie"
-)
-_CLOSING = "”’』」】）)》\"' "
 _SAME_KIND = re.compile(r"\d\d|[一二三四五六七八九十百]{2}")
 _LATIN = re.compile("[A-Za-z]{3,}")
 _TERM = re.compile(r"[^，,。；;：:]{1,24}[：:]")
@@ -33,7 +31,10 @@ _TERM = re.compile(r"[^，,。；;：:]{1,24}[：:]")
 
 @dataclass(frozen=True)
 class Node:
-    """A block in its place. ``lead_in`` is the index of the block it hangs on."""
+    """A block in its place. ``lead_in`` is the index of the block it hangs on.
+
+    ``is_sentence_heading``: a numbered sentence between two headings of its list, in a heading's place.
+    """
 
     block: Block
     role: Literal["heading", "clause"]
@@ -55,6 +56,7 @@ class _Entry:
     label: str
     title: str | None
     lead_in: int | None
+    follows_heading: bool = False
 
     @property
     def is_heading(self) -> bool:
@@ -69,15 +71,6 @@ def nest_blocks(blocks: Sequence[Block], contents_titles: Sequence[str]) -> list
     return _Nesting(blocks, contents_titles).nodes
 
 
-def leads_in(text: str) -> bool:
-    """Whether a block's last sentence announces what follows it."""
-    bare = text.rstrip(_CLOSING)
-    if bare[-1:] in ("：", ":"):
-        return True
-    last = re.split("[。！？；;]", bare.rstrip("。"))[-1]
-    return bool(_LEADS_IN.search(last)) and not re.search("[：:]", last)
-
-
 class _Nesting:
     """One pass over the blocks with a stack of what is open."""
 
@@ -86,7 +79,7 @@ class _Nesting:
         self._listed = set(contents_titles)
         self._stack: list[_Entry] = []
         self._open_lead: int | None = None
-        self._labels = _find_table_labels(blocks)
+        self._labels = find_table_labels(blocks)
         self._plain: list[bool] = []
         for index in range(len(blocks)):
             self._plain.append(self._is_plain_heading(index))
@@ -114,12 +107,14 @@ class _Nesting:
         del self._stack[keep:]
         path = self._path()
         title = " ".join(block.text.split()) if heading else None
-        self._stack.append(_Entry(index, style, value, marker.number, marker.label, title, lead))
+        follows_heading = before is not None and before.is_heading and lead is None and not marker.is_bullet
+        self._stack.append(_Entry(index, style, value, marker.number, marker.label, title, lead, follows_heading))
         label = self._label()
         self._open_lead = None if heading or not leads_in(block.text) else index
-        sentence = before is not None and before.is_heading and not heading and lead is None and not marker.is_bullet
+        if before is not None and before.follows_heading and heading and not before.is_heading:
+            self.nodes[before.index] = replace(self.nodes[before.index], is_sentence_heading=True)
         role: Literal["heading", "clause"] = "heading" if heading else "clause"
-        self.nodes.append(Node(block, role, path, label, None if heading else lead, not heading, sentence))
+        self.nodes.append(Node(block, role, path, label, None if heading else lead, not heading))
 
     def _find_level(self, marker: Marker, index: int) -> tuple[int, str, int, bool]:
         """How many open entries stay above the marker, how it is read, and whether it goes on with a list."""
@@ -175,7 +170,7 @@ class _Nesting:
         if any(entry.style != "plain" for entry in above):
             return keep
         for depth, entry in enumerate(above):
-            preface = _PREFACE.fullmatch(_bare_title(entry))
+            preface = PREFACE.fullmatch(_bare_title(entry))
             if entry.index != index - 1 and (listed or preface):
                 return depth
         return keep
@@ -192,18 +187,18 @@ class _Nesting:
         if following is None or not body:
             return False
         if marker.is_bullet:
-            return len(body) <= 20 and not _punctuated(body) and marker.style != "bullet-" and _is_long(following)
+            return len(body) <= 20 and not is_punctuated(body) and marker.style != "bullet-" and is_long(following)
         opens = following.marker is not None and self._opens_below(marker, following.marker)
-        if body[-1] == "。" and len(body) <= 16 and not _punctuated(body[:-1]) and body[0] not in "我您你":
+        if body[-1] == "。" and len(body) <= 16 and not is_punctuated(body[:-1]) and body[0] not in "我您你":
             return opens
-        if body[-1] in "：:" and len(body) <= 20 and not _punctuated(body[:-1]) and not _LEADS_IN.search(body):
+        if body[-1] in "：:" and len(body) <= 20 and not is_punctuated(body[:-1]) and not LEADS_IN.search(body):
             steps = opens and family(marker.style) != "cn" and len(following.text) <= 60
-            return "包括" not in body and not steps and (opens or _is_long(following))
-        if not _is_title(body, commas=1, limit=40):
+            return "包括" not in body and not steps and (opens or is_long(following))
+        if not is_title(body, commas=1, limit=40):
             return False
         if before is not None and not before.is_heading:
             sibling = self._blocks[before.index].body
-            if before.lead_in is not None or _is_title(sibling, commas=1, limit=40):
+            if before.lead_in is not None or is_title(sibling, commas=1, limit=40):
                 return False
         if family(marker.style) == "cn" or marker.style.startswith("part"):
             return True
@@ -231,9 +226,9 @@ class _Nesting:
         following = blocks[index + 1]
         text = block.text
         if text[-1] in "：:":
-            other = re.search("情形|情况|方式|原因", text) or _NO_PLAIN_TITLE.search(text)
-            return len(text) <= 13 and not _punctuated(text[:-1]) and not other and _is_long(following)
-        if not _is_title(text, commas=0, limit=30) or _NO_PLAIN_TITLE.search(text):
+            other = re.search("情形|情况|方式|原因", text) or NO_PLAIN_TITLE.search(text)
+            return len(text) <= 13 and not is_punctuated(text[:-1]) and not other and is_long(following)
+        if not is_title(text, commas=0, limit=30) or NO_PLAIN_TITLE.search(text):
             return False
         if self._in_contents(block):
             return True
@@ -242,7 +237,7 @@ class _Nesting:
         short = [
             i
             for i in range(max(0, index - 2), min(len(blocks), index + 3))
-            if blocks[i].marker is None and _is_title(blocks[i].text, commas=0, limit=30)
+            if blocks[i].marker is None and is_title(blocks[i].text, commas=0, limit=30)
         ]
         if len(short) > 3 or sum(i < index and not self._plain[i] for i in short) == 2:
             return False
@@ -264,14 +259,14 @@ class _Nesting:
         stack = self._stack
         plain_only = all(entry.style == "plain" for entry in stack if entry.is_heading)
         first = stack[0].title if stack and stack[0].style == "plain" else None
-        chapter = first is not None and _CHAPTER.search(first) is not None
-        if (plain_only or chapter) and _CHAPTER.search(block.text):
+        chapter = first is not None and CHAPTER.search(first) is not None
+        if (plain_only or chapter) and CHAPTER.search(block.text):
             return 0
         if self._in_contents(block):
             return 1 if chapter else 0
         if stack and stack[-1].style == "plain" and stack[-1].index == index - 1:
             return len(stack)
-        if stack and stack[0].style == "plain" and _PREFACE.fullmatch(_bare_title(stack[0])):
+        if stack and stack[0].style == "plain" and PREFACE.fullmatch(_bare_title(stack[0])):
             return 0
         plain = (d for d in range(len(stack) - 1, 0 if chapter else -1, -1) if stack[d].style == "plain")
         siblings = next(plain, None)
@@ -351,7 +346,7 @@ class _Nesting:
             return True
         if leads_in(text):
             return False
-        if _TERM.match(text) or (len(text) <= 30 and not _punctuated(text)):
+        if _TERM.match(text) or (len(text) <= 30 and not is_punctuated(text)):
             return True
         following = self._blocks[index + 1].text if index + 1 < len(self._blocks) else ""
         alike = previous if index - 1 > lead else following
@@ -413,39 +408,3 @@ def _bare_title(entry: _Entry) -> str:
 
 def _is_chapter_number(entry: _Entry) -> bool:
     return family(entry.style) in ("num", "cn")
-
-
-def _find_table_labels(blocks: Sequence[Block]) -> set[int]:
-    """Indices of the short lines in a table of one cell a line: its labels come back three times or more."""
-    cells = [i for i, block in enumerate(blocks) if block.marker is None and _is_title(block.text, commas=0, limit=30)]
-    counts = Counter(blocks[i].text for i in cells)
-    repeated = [i for i in cells if counts[blocks[i].text] >= 3]
-    near = Counter(neighbour for i in repeated for neighbour in range(i - 5, i + 6))
-    return {i for i in cells if counts[blocks[i].text] >= 3 or near[i] >= 2}
-
-
-def is_document_title(block: Block) -> bool:
-    """Whether a block is the title of a document: a short line that names a policy, agreement or the like."""
-    title = block.text.strip("《》")
-    return block.marker is None and _is_title(title, commas=0, limit=40) and _TITLE.search(title) is not None
-
-
-def is_title_like(block: Block) -> bool:
-    """Whether a block without a number reads like a heading."""
-    preface = _PREFACE.fullmatch(block.text.strip("【】[] "))
-    return block.marker is None and preface is None and _is_title(block.text, commas=0, limit=40)
-
-
-def _is_title(text: str, *, commas: int, limit: int) -> bool:
-    if not text or len(text) > limit or _NO_TITLE.search(text):
-        return False
-    count = len(re.findall("[，,]", text))
-    return count <= commas and (count == 0 or len(text) <= 30) and re.search(r"[^\W\d]", text) is not None
-
-
-def _punctuated(text: str) -> bool:
-    return re.search("[。！；;，,：:]", text) is not None
-
-
-def _is_long(block: Block) -> bool:
-    return block.marker is None and len(block.text) > 40

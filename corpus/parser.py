@@ -9,9 +9,10 @@ from corpus.blocks import Block, split_blocks
 from corpus.chapters import name_chapters
 from corpus.contents import find_contents, normalise_title
 from corpus.datatypes import Clause, ClauseKind, Furniture, FurnitureKind, Outline, Policy
-from corpus.nesting import Node, is_document_title, is_title_like, nest_blocks
+from corpus.lines import is_document_title, is_title_like
+from corpus.nesting import Node, nest_blocks
 
-PARSER_VERSION = "6"
+PARSER_VERSION = "7"
 
 _DELIMITER = re.compile(r"<[^<>]{0,40}delimiter[^<>]{0,40}>|[-=_*~—]{3,}")
 _VERSION = re.compile(r".{0,12}版本?[）)]?|[（(]?[Vv][\d.]+[）)]?")
