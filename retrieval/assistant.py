@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 ROWS_WITHOUT_APP = 8  # DESIGN.md: a question that names no app gets at most eight rows
+MAX_CITATIONS = 3  # what a person reads; DESIGN.md: one to three citations
 RELATED = 3  # nearest clauses shown where the policy is silent
 SIDE_MARGIN = 2.0  # standard deviations of score below the best at which a further clause is no longer cited
 
@@ -106,14 +107,14 @@ class Assistant:
 
         :param app: ask about this app only, whatever the question names.
         :param history: earlier turns, oldest first; they tell the app, and what an elliptical follow-up is about.
-        :param top_k: how many clauses to cite at most, 1 to 3.
+        :param top_k: how many clauses to cite at most; never more than three.
         :raises TypeError: if ``question`` is not a string.
         :raises ValueError: if ``top_k`` is out of range.
         """
         if not isinstance(question, str):
             raise TypeError(f"question must be a string, got {type(question).__name__}")
-        if not 1 <= top_k <= 3:
-            raise ValueError(f"top_k must be 1, 2 or 3, got {top_k}")
+        if top_k < 1:
+            raise ValueError(f"top_k must be at least 1, got {top_k}")
         language = detect_language(question)
         if is_gibberish(question):
             return self._off_topic(None, language)
@@ -140,9 +141,9 @@ class Assistant:
         if subjects:
             if subjects[0] not in self._segments:
                 return self._unknown_app(subjects[0], language)
-            return self._answer(self._segments[subjects[0]], asked, vectors, top_k)
+            return self._answer(self._segments[subjects[0]], asked, vectors, min(top_k, MAX_CITATIONS))
         if len(self._segments) == 1:
-            return self._answer(next(iter(self._segments.values())), asked, vectors, top_k)
+            return self._answer(next(iter(self._segments.values())), asked, vectors, min(top_k, MAX_CITATIONS))
         return self._which_app(asked[0], vectors[0])
 
     def search(self, query: str, app: str | None = None, top_k: int = 10, rerank: bool = True) -> tuple[Passage, ...]:
