@@ -65,7 +65,7 @@ def choose_quote(ranking: Ranking, ordinal: int, asked: Asked) -> tuple[int, int
 def list_span(segment: Segment, ordinal: int) -> tuple[int, int, int] | None:
     """Return the lead-in's ordinal and the span from it to its last item, for a lead-in or a clause that hangs on one.
 
-    ``None`` where the clause belongs to no list, or items of another list stand between.
+    ``None`` where the clause belongs to no list.
     """
     clause = segment.clauses[ordinal]
     head = ordinal if clause.kind == "lead_in" or clause.lead_in is None else segment.ordinals[clause.lead_in]
@@ -121,10 +121,10 @@ def cite(ranking: Ranking, ordinal: int, asked: Asked) -> Citation:
 
 
 def distinct(citations: Sequence[Citation]) -> tuple[Citation, ...]:
-    """Return ``citations`` without those whose text lies inside an earlier one's."""
+    """Return ``citations`` without those whose quote lies inside an earlier one's."""
     kept: list[Citation] = []
     for citation in citations:
-        if not any(one.text_start <= citation.text_start and citation.text_end <= one.text_end for one in kept):
+        if not any(one.start <= citation.start and citation.end <= one.end for one in kept):
             kept.append(citation)
     return tuple(kept)
 

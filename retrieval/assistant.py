@@ -107,7 +107,7 @@ class Assistant:
 
         :param app: ask about this app only, whatever the question names.
         :param history: earlier turns, oldest first; they tell the app, and what an elliptical follow-up is about.
-        :param top_k: how many clauses to cite at most; never more than three.
+        :param top_k: how many clauses to cite at most, never more than three; of a question in parts each gets one.
         :raises TypeError: if ``question`` is not a string.
         :raises ValueError: if ``top_k`` is out of range.
         """
@@ -115,6 +115,7 @@ class Assistant:
             raise TypeError(f"question must be a string, got {type(question).__name__}")
         if top_k < 1:
             raise ValueError(f"top_k must be at least 1, got {top_k}")
+        question = well_formed(question)
         language = detect_language(question)
         if is_gibberish(question):
             return self._off_topic(None, language)
@@ -122,12 +123,13 @@ class Assistant:
         named = self._resolver.resolve(question)
         parts = split_parts(self._complete(named, turns, language), language=language)
         asked = [self._understand(part, language) for part in parts]
+        language = asked[0].language
         vectors = self._encoder.encode_queries([one.query.text for one in asked])
         on_topic = any(
             self._decision.is_on_topic(vector, one.concept_count) for one, vector in zip(asked, vectors, strict=True)
         )
         if app is not None:
-            subjects: tuple[str, ...] = (self._resolver.find(app) or app,)
+            subjects: tuple[str, ...] = (self._resolver.find(app) or well_formed(app),)
         else:
             subjects = named.subjects or self._subject_of_history(turns)
         if not on_topic:
@@ -154,7 +156,7 @@ class Assistant:
         """
         if top_k < 1:
             raise ValueError(f"top_k must be at least 1, got {top_k}")
-        named = self._resolver.resolve(query)
+        named = self._resolver.resolve(well_formed(query))
         asked = self._understand(simplify(named.stripped), detect_language(query))
         [vector] = self._encoder.encode_queries([asked.query.text])
         subjects = [name for name in named.subjects if name in self._segments]
@@ -168,13 +170,13 @@ class Assistant:
 
         :param apps: names of apps; without them, those that the question names, else all.
         """
-        named = self._resolver.resolve(question)
+        named = self._resolver.resolve(well_formed(question))
         asked = self._understand(simplify(named.stripped), detect_language(question))
         [vector] = self._encoder.encode_queries([asked.query.text])
         if apps is None:
             subjects = named.subjects or self.apps()
         else:
-            subjects = tuple(self._resolver.find(name) or name for name in apps)
+            subjects = tuple(dict.fromkeys(self._resolver.find(name) or well_formed(name) for name in apps))
         return self._compare(subjects, asked, vector)[0]
 
     def policy(self, app: str) -> Policy:
@@ -225,7 +227,7 @@ class Assistant:
         for turn in reversed(turns):
             if not elliptical:
                 break
-            before = simplify(self._resolver.resolve(turn.question).stripped)
+            before = simplify(self._resolver.resolve(well_formed(turn.question)).stripped)
             elliptical = is_elliptical(before, language=detect_language(before))
             text = f"{before} {text}"
         return text
@@ -234,7 +236,7 @@ class Assistant:
         for turn in reversed(turns):
             subjects = (turn.app,) if turn.app else self._resolver.resolve(turn.question).subjects
             if subjects:
-                return (self._resolver.find(subjects[0]) or subjects[0],)
+                return (self._resolver.find(subjects[0]) or well_formed(subjects[0]),)
         return ()
 
     def _understand(self, text: str, language: Language) -> Asked:
@@ -265,16 +267,17 @@ class Assistant:
                 citations.append(citation)
             else:
                 lines.append(message("answer.part_silent", language, part=verdict.asked.question))
+        most = max(top_k, len(distinct(citations)))
         for verdict in filter(self._is_answered, verdicts):
             citations.extend(self._side_citations(verdict, top_k))
         return Answer(
             status="answered",
             app=segment.policy.app,
             language=asked[0].language,
-            text="\n".join(lines),
+            text="\n".join(dict.fromkeys(line for part in lines for line in part.split("\n"))),
             confidence=max(verdict.confidence for verdict in verdicts),
             facts=tuple(facts),
-            citations=distinct(citations)[:top_k],
+            citations=distinct(citations)[:most],
         )
 
     def _side_citations(self, verdict: Verdict, top_k: int) -> list[Citation]:
@@ -343,3 +346,8 @@ class Assistant:
         citation = cite(verdict.ranking, int(verdict.ranking.order[0]), verdict.asked)
         facts = facts_of(citation, verdict.asked.wanted)
         return Row(verdict.app, "answered", answer_line(citation, facts, verdict.asked, self._glosser), facts, citation)
+
+
+def well_formed(text: str) -> str:
+    """Return ``text`` with a question mark for every lone surrogate: JSON may carry them, UTF-8 and models may not."""
+    return text.encode(errors="replace").decode()

@@ -6,10 +6,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from corpus.lexicons import Term
+from corpus.lexicons import Term, load_app_words
 from index.lexical import fold, tokenize
 from retrieval.datatypes import FactKind, Language
 from retrieval.facts import wanted_kinds
+from retrieval.pinyin import PinyinReader
+from retrieval.question import detect_language
 
 _WORD = re.compile(r"[a-z0-9]+")
 _STOPWORDS = frozenset(
@@ -55,6 +57,7 @@ class Glossary:
         self._chinese: list[tuple[str, int]] = []
         self._english: dict[tuple[str, ...], int] = {}
         self._terms = tuple(terms)
+        self.pinyin = PinyinReader((form for term in terms for form in term.zh), load_app_words().ordinary)
         for number, term in enumerate(terms):
             if not (term.plain or term.en):
                 continue  # a menu word with an English gloss, too general to say what a question is about
@@ -108,6 +111,12 @@ class Asked:
 
 
 def understand(text: str, language: Language, glossary: Glossary) -> Asked:
-    """Return what a question asks; ``text`` is without its app's name and in simplified characters."""
+    """Return what a question asks; ``text`` is without its app's name and in simplified characters.
+
+    What is typed in pinyin is read as the characters it spells, and answered in Chinese.
+    """
+    read = glossary.pinyin.read(text)
+    if read != text:
+        text, language = read, detect_language(read) if language == "en" else language
     concepts = glossary.find(text)
     return Asked(text, language, make_query(text, concepts), wanted_kinds(text, language), len(concepts))
