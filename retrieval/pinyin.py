@@ -10,9 +10,9 @@ _RUN = re.compile(r"[A-Za-z]+(?: [A-Za-z]+)*")
 _HAN = re.compile(r"[\u3400-\u9fff]{2,8}")
 _LONGEST = 8  # typed words that may spell one phrase: one a syllable
 _QUESTION_WORDS = (
-    "怎么 如何 多久 几天 哪里 在哪 在哪里 什么 为什么 会不会 可以 能不能 有没有 是不是 我的 你们 手机 手机号 回复 多少 登录 号码 "
-    "地址 信息 查看 修改 关闭 开启 保存 收集 哪些 多长时间 怎么样 要不要"
-).split()
+    "怎么 如何 多久 几天 哪里 在哪 在哪里 什么 为什么 会不会 可以 能不能 有没有 是不是 我的 你们 手机 手机号 回复 多少 "
+    "登录 号码 地址 信息 查看 修改 关闭 开启 保存 收集 哪些 多长时间 怎么样 要不要"
+)
 
 
 class PinyinReader:
@@ -28,7 +28,7 @@ class PinyinReader:
         from pypinyin import lazy_pinyin
 
         known: dict[str, str] = {}
-        for phrase in (*_QUESTION_WORDS, *self._phrases):
+        for phrase in (*_QUESTION_WORDS.split(), *self._phrases):
             known.setdefault("".join(lazy_pinyin(phrase)), phrase)
         return known
 
