@@ -28,7 +28,7 @@ class Settings:
         """Read ``WENTIAO_HOST``, ``_PORT``, ``_ROOT_PATH``, ``_INDEX`` (a built index) and ``_MODEL`` (a folder)."""
         get = os.environ.get
         port = get("WENTIAO_PORT", str(cls.port))
-        if not port.isdigit():
+        if not port.isdecimal() or not 1 <= int(port) <= 65535:
             raise ValueError(f"WENTIAO_PORT must be a number from 1 to 65535, got {port!r}")
         index = get("WENTIAO_INDEX")
         return cls(

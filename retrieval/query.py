@@ -14,11 +14,11 @@ from retrieval.pinyin import PinyinReader
 from retrieval.question import detect_language
 
 _WORD = re.compile(r"[a-z0-9]+")
-_STOPWORDS = frozenset(
-    "a an the my your their our his her its i you we they it me us them is are was be do does did to of for in on at "
-    "this that these those please can could will would shall may"
+_EMPTY = re.compile(
+    "a|an|the|my|your|their|our|his|her|its|i|you|we|they|it|me|us|them|is|are|was|be|do|does|did|to|of|for|in|on|at"
+    "|this|that|these|those|please|can|could|will|would|shall|may"
 )
-_LONGEST_PHRASE = 6  # content words in the longest English phrase that the glossary is searched for
+_LONGEST_PHRASE = 6  # words in the longest English phrase that the glossary is searched for
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,12 @@ class Query:
 
 
 def stem(word: str) -> str:
-    """Return an English word without the endings that people vary: plural s, ing, ed.
+    """Return an English word without the endings that people vary: plural s, ing, ed, and the y that turns into ies.
 
     >>> [stem(word) for word in ("deleting", "contacts", "stored", "address", "its")]
     ['delet', 'contact', 'stor', 'address', 'its']
     """
-    for ending in ("ing", "ied", "ies", "ed", "es", "s", "e"):
+    for ending in ("ing", "ied", "ies", "ed", "es", "s", "e", "y"):
         if word.endswith(ending) and len(word) - len(ending) >= 3 and not word.endswith("ss"):
             return word[: -len(ending)]
     return word
@@ -47,7 +47,13 @@ def stem(word: str) -> str:
 
 def content_words(text: str) -> list[str]:
     """Return the stems of the English words of folded ``text`` that carry meaning, in order."""
-    return [stem(word) for word in _WORD.findall(text) if word not in _STOPWORDS]
+    return [stem(word) for word in _WORD.findall(text) if not _EMPTY.fullmatch(word)]
+
+
+def phrase_words(phrase: str) -> tuple[str, ...]:
+    """Return the stems by which a glossary phrase is found: those with meaning, or all of "about me" and "what for"."""
+    words = content_words(phrase)
+    return tuple(words if len(words) > 1 else map(stem, _WORD.findall(phrase)))
 
 
 class Glossary:
@@ -63,13 +69,13 @@ class Glossary:
                 continue  # a menu word with an English gloss, too general to say what a question is about
             for phrase in (*term.zh, *term.plain):
                 folded = fold(phrase)
-                words = tuple(content_words(folded))
+                words = phrase_words(folded)
                 if folded.isascii() and words:
                     self._english.setdefault(words, number)
                 elif len(folded) > 1:
                     self._chinese.append((folded, number))
             for phrase in term.en:
-                if words := tuple(content_words(fold(phrase))):
+                if words := phrase_words(fold(phrase)):
                     self._english.setdefault(words, number)
 
     def find(self, text: str) -> tuple[Term, ...]:
@@ -79,12 +85,12 @@ class Glossary:
         for phrase, number in self._chinese:
             if phrase in folded:
                 found[number] = max(found.get(number, 0), 2 * len(phrase))
-        words = content_words(folded)
-        for first in range(len(words)):
-            for last in range(first + 1, min(len(words), first + _LONGEST_PHRASE) + 1):
-                number = self._english.get(tuple(words[first:last]), -1)
-                if number >= 0:
-                    found[number] = max(found.get(number, 0), sum(map(len, words[first:last])))
+        for words in (content_words(folded), [stem(word) for word in _WORD.findall(folded)]):
+            for first in range(len(words)):
+                for last in range(first + 1, min(len(words), first + _LONGEST_PHRASE) + 1):
+                    number = self._english.get(tuple(words[first:last]), -1)
+                    if number >= 0:
+                        found[number] = max(found.get(number, 0), sum(map(len, words[first:last])))
         return tuple(self._terms[number] for number in sorted(found, key=lambda key: (-found[key], key)))
 
 

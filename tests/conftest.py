@@ -1,0 +1,84 @@
+"""What several test files share: the five shipped policies indexed with the small encoder, and assistants over them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from corpus.datatypes import Policy
+from corpus.lexicons import load_glossary, load_known_apps
+from corpus.load import default_policies_folder, load_policies
+from index.encoder import FakeEncoder
+from index.store import Generation, build_index, open_generation
+from retrieval import Answer, Assistant
+from retrieval.apps import AppResolver
+from retrieval.decide import FEATURES, Decision, Logistic
+
+from . import invariants
+
+ENCODER = FakeEncoder()
+
+
+def decide(*, topic: bool = True, bias: float = 0.0, **weights: float) -> Decision:
+    """Return a decision on named features alone; with a bias of 20 everything is answered, with -20 nothing."""
+    return Decision(
+        answers=Logistic(np.array([weights.get(name, 0.0) for name in FEATURES]), bias),
+        answers_threshold=0.5,
+        on_topic=Logistic(np.zeros(ENCODER.dimension + 1), 20.0 if topic else -20.0),
+        on_topic_threshold=0.5,
+    )
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """An index in memory, and assistants over it that differ in their decision alone."""
+
+    generation: Generation
+    resolver: AppResolver
+
+    def assistant(self, decision: Decision) -> Assistant:
+        return Assistant(self.generation, ENCODER, self.resolver, load_glossary(), decision)
+
+
+@pytest.fixture(scope="session")
+def shelve(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Sequence[Policy]], Shelf]:
+    """Index policies with the small encoder, in a folder of their own."""
+
+    def shelve(policies: Sequence[Policy]) -> Shelf:
+        folder = tmp_path_factory.mktemp("index")
+        build_index(policies, folder, ENCODER)
+        generation = open_generation(folder, ENCODER.fingerprint)
+        return Shelf(generation, AppResolver(policies, load_known_apps()))
+
+    return shelve
+
+
+@pytest.fixture(scope="session")
+def shipped_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An index of the five shipped policies, made with the small encoder."""
+    folder = tmp_path_factory.mktemp("shipped")
+    build_index(load_policies([default_policies_folder()]), folder, ENCODER)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shipped(shipped_folder: Path) -> Shelf:
+    """The five shipped policies."""
+    generation = open_generation(shipped_folder, ENCODER.fingerprint)
+    return Shelf(generation, AppResolver([segment.policy for segment in generation.segments], load_known_apps()))
+
+
+@pytest.fixture(scope="session")
+def assistant(shipped: Shelf) -> Assistant:
+    """An assistant over the five shipped policies that takes every question and answers it."""
+    return shipped.assistant(decide(bias=20.0))
+
+
+@pytest.fixture(scope="session")
+def check_answer() -> Callable[[Assistant, Answer], None]:
+    """The checker of what is always true of an answer."""
+    return invariants.check_answer
