@@ -1,0 +1,121 @@
+"""A small real assistant over the five shipped policies: answers by looking for words, so that pages have answers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from corpus.datatypes import Clause, Policy
+from corpus.load import load_policies
+from corpus.parser import split_policy
+from retrieval.datatypes import Answer, Citation, Fact, Passage, Row, Turn
+
+POLICIES = Path(__file__).parents[2] / "corpus" / "policies"
+TOPICS = {"注销|销号|delete|cancel": "注销", "客服|联系|contact": "联系", "第三方|share|third": "第三方"}
+UNKNOWN = re.compile("淘宝|Taobao", re.IGNORECASE)
+HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>"
+
+
+class FakeAssistant:
+    """Answers like `retrieval.Assistant`, by the first clause that holds the topic's word. ``boom`` makes it break."""
+
+    def __init__(self, policies: Sequence[Policy] | None = None) -> None:
+        self.policies = {policy.app: policy for policy in policies or load_policies([POLICIES])}
+        self.split = {app: tuple(split_policy(policy)) for app, policy in self.policies.items()}
+        self.asked: list[tuple[str, str | None, tuple[object, ...]]] = []
+
+    def apps(self) -> tuple[str, ...]:
+        return tuple(self.policies)
+
+    def near_apps(self, name: str) -> tuple[str, ...]:
+        return tuple(app for app in self.policies if set(app) & set(name))[:3]
+
+    def policy(self, app: str) -> Policy:
+        return self.policies[app]
+
+    def clauses(self, app: str) -> tuple[Clause, ...]:
+        return self.split[app]
+
+    def ask(self, question: str, app: str | None = None, history: Sequence[Turn | str] = (), top_k: int = 3) -> Answer:
+        self.asked.append((question, app, tuple(history)))
+        if "boom" in question:
+            raise RuntimeError(f"no answer to {question}")
+        language = "zh" if re.search("[一-鿿]{3}", question) and not re.match("[A-Za-z]", question) else "en"
+        if UNKNOWN.search(question):
+            return Answer("unknown_app", None, language, "没有收录《淘宝》的隐私政策。", 0.1)
+        if "天气" in question or "weather" in question or not question.strip():
+            return Answer("off_topic", None, language, "这里只回答隐私政策里的问题。", 0.01)
+        named = [app] if app else [name for name in self.policies if name in question]
+        if not named and history and isinstance(history[-1], Turn) and history[-1].app:
+            named = [history[-1].app]
+        if len(named) != 1:
+            status = "compared" if named or re.search("哪些|which apps", question, re.IGNORECASE) else "which_app"
+            return Answer(status, None, language, "各应用如下。", 0.5, rows=self.compare(question, named or None))
+        citation = self._cite(question, named[0])
+        if citation is None:
+            related = self.search(question, named[0], top_k=2)
+            return Answer(
+                "silent", named[0], language, f"《{named[0]}》没有说明这一点。", 0.2, (), (), (), related, "022-12345"
+            )
+        return Answer("answered", named[0], language, citation.quote, 0.9, self._facts(citation), (citation,))
+
+    def search(self, query: str, app: str | None = None, top_k: int = 10, rerank: bool = True) -> tuple[Passage, ...]:
+        clauses = [(name, clause) for name in ([app] if app else self.policies) for clause in self.split[name]]
+        ranked = sorted(clauses, key=lambda pair: -len(set(query) & set(pair[1].text)))[:top_k]
+        return tuple(
+            Passage(
+                name,
+                c.policy_id,
+                c.clause_id,
+                c.path,
+                c.label,
+                self._lead_in(name, c),
+                c.text,
+                c.start,
+                c.end,
+                1 / rank,
+                rank,
+            )
+            for rank, (name, c) in enumerate(ranked, start=1)
+        )
+
+    def compare(self, question: str, apps: Sequence[str] | None = None) -> tuple[Row, ...]:
+        rows = []
+        for app in apps or self.policies:
+            citation = self._cite(question, app)
+            if citation:
+                rows.append(Row(app, "answered", citation.quote, self._facts(citation), citation))
+            else:
+                rows.append(Row(app, "silent", f"《{app}》没有说明这一点。"))
+        return tuple(rows)
+
+    def _lead_in(self, app: str, clause: Clause) -> str | None:
+        return next((other.text for other in self.split[app] if other.clause_id == clause.lead_in), None)
+
+    def _cite(self, question: str, app: str) -> Citation | None:
+        word = next((word for pattern, word in TOPICS.items() if re.search(pattern, question, re.IGNORECASE)), None)
+        sentences = [
+            (clause, sentence)
+            for clause in self.split[app]
+            if word and clause.kind != "heading"
+            for sentence in re.finditer("[^。]+。?", clause.text)
+            if word in sentence.group() and re.search("可以|通过|-", sentence.group())
+        ]
+        if not sentences:
+            return None
+        clause, sentence = max(sentences, key=lambda pair: pair[1].group().count(word or ""))
+        start, end = clause.start + sentence.start(), clause.start + sentence.end()
+        policy = self.policies[app]
+        return Citation(
+            app, policy.policy_id, policy.sha256, policy.date, clause.clause_id, clause.path, clause.label,
+            self._lead_in(app, clause), clause.text, clause.start, clause.end, sentence.group(), start, end, 0.9,
+        )  # fmt: skip
+
+    def _facts(self, citation: Citation) -> tuple[Fact, ...]:
+        found = re.search(r"个人中心-设置-账号注销|\d{3,4}-\d{3,8}(?:-\d{3,4})?", citation.quote)
+        if not found:
+            return ()
+        kind = "phone" if found.group()[0].isdigit() else "menu_path"
+        start = citation.start + found.start()
+        return (Fact(kind, found.group(), start, start + len(found.group()), citation.policy_id),)

@@ -1,0 +1,178 @@
+"""Answers as HTML. The one place where question and policy text becomes markup, and so the one place that escapes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from urllib.parse import quote as percent_encode
+from urllib.parse import urlencode
+
+from corpus.messages import message
+from retrieval.datatypes import Answer, Citation, Fact, Language, Passage, Row
+from web.language import HTML_LANG
+
+PATH_SEPARATOR = " › "
+UNFOLDED_ROWS = 3  # as many clauses as an answer about one app shows; more would bury the line of each app
+
+
+def reader_url(app: str, clause_id: str, span: tuple[int, int] | None = None) -> str:
+    """Return the reader's address of a clause, relative to the site's root; ``span`` is the quote to mark."""
+    query = {"clause": clause_id} | ({"start": span[0], "end": span[1]} if span else {})
+    return f"read/{percent_encode(app, safe='')}?{urlencode(query)}#{percent_encode(clause_id)}"
+
+
+def mark_span(text: str, start: int, end: int) -> str:
+    """Return ``text`` escaped, with ``text[start:end]`` inside ``<mark>``; a span outside the text marks nothing."""
+    if not 0 <= start < end <= len(text):
+        return escape(text)
+    return f'{escape(text[:start])}<mark lang="zh">{escape(text[start:end])}</mark>{escape(text[end:])}'
+
+
+def render_turn(
+    question: str,
+    answer: Answer,
+    *,
+    offered_apps: Sequence[str] = (),
+    near_apps: Sequence[str] = (),
+    named_app: str | None = None,
+) -> str:
+    """Return one turn of the conversation: the question and its answer.
+
+    :param offered_apps: apps to choose from where the answer leaves the app open.
+    :param near_apps: covered apps whose names resemble an unknown one.
+    :param named_app: an app that the question names while another one was picked.
+    """
+    language = answer.language
+    near = "".join(_ask_button(question, app, app) for app in near_apps)
+    offered = "".join(_ask_button(question, app, app) for app in offered_apps)
+    switch = named_app and _ask_button(question, named_app, message("chat.switch", language, app=named_app))
+    parts = [
+        f'<p class="wt-status">{escape(message(f"chat.status_{answer.status}", language))}{_app_name(answer)}</p>',
+        f'<p class="wt-text">{escape(answer.text)}</p>',
+        _facts(answer.facts, language),
+        _section("wt-cards", "", (render_citation(citation, language) for citation in answer.citations)),
+        _section("wt-rows", "", (_row(row, question, answer) for row in answer.rows)),
+        _section(
+            "wt-related", message("chat.related", language), (_passage(passage, language) for passage in answer.related)
+        ),
+        _contact(answer),
+        _group(message("chat.near_apps", language), near),
+        _group(message("chat.choose_app", language), offered),
+        f'<p class="wt-choices">{switch}</p>' if switch else "",
+        f'<p class="wt-note">{escape(message("chat.disclaimer", language))}</p>' if answer.citations else "",
+    ]
+    return (
+        f'<article class="wt-turn" lang="{HTML_LANG[language]}">{render_question(question, language)}'
+        f'<div class="wt-answer wt-{answer.status}">{"".join(parts)}</div></article>'
+    )
+
+
+def render_question(question: str, language: Language) -> str:
+    """Return the user's own words as a bubble."""
+    said = escape(message("chat.you", language))
+    return f'<p class="wt-question"><span class="wt-hidden">{said}: </span>{escape(question)}</p>'
+
+
+def render_citation(citation: Citation, language: Language) -> str:
+    """Return a citation as a card: where it stands, what it hangs on, the clause with its quote marked."""
+    offset = citation.text_start
+    body = mark_span(citation.text, citation.start - offset, citation.end - offset)
+    url = reader_url(citation.app, citation.clause_id, (citation.start, citation.end))
+    # A list cited as a whole begins with its lead-in already.
+    lead_in = citation.lead_in if citation.lead_in and not citation.text.startswith(citation.lead_in) else None
+    return (
+        f'<article class="wt-card">{_address(citation.app, citation.path, citation.label)}'
+        f"{_lead_in(lead_in, language)}"
+        f'<blockquote class="wt-clause" lang="zh">{body}</blockquote>'
+        f"<footer><span>{escape(_version(citation.date, language))}</span>"
+        f"<span>{escape(message('answer.official', language))}</span>{_read_link(url, language)}</footer></article>"
+    )
+
+
+def _version(date: str | None, language: Language) -> str:
+    return message("chat.dated", language, date=date) if date else message("chat.undated", language)
+
+
+def _address(app: str, path: Sequence[str], label: str) -> str:
+    headings = PATH_SEPARATOR.join(path)
+    place = f"<span>{escape(headings)}</span>" if headings else ""
+    printed = f"<code>{escape(label)}</code>" if label else ""
+    return f'<header lang="zh"><b>{escape(app)}</b>{place}{printed}</header>'
+
+
+def _lead_in(text: str | None, language: Language) -> str:
+    if not text:
+        return ""
+    hangs_on = escape(message("chat.lead_in", language))
+    return f'<p class="wt-lead-in"><span class="wt-tag">{hangs_on}</span> <span lang="zh">{escape(text)}</span></p>'
+
+
+def _read_link(url: str, language: Language) -> str:
+    return (
+        f'<a href="{escape(url)}" target="_blank" rel="noopener">{escape(message("chat.read_in_place", language))}</a>'
+    )
+
+
+def _passage(passage: Passage, language: Language) -> str:
+    return (
+        f'<article class="wt-card">{_address(passage.app, passage.path, passage.label)}'
+        f"{_lead_in(passage.lead_in, language)}"
+        f'<blockquote class="wt-clause" lang="zh">{escape(passage.text)}</blockquote>'
+        f"<footer>{_read_link(reader_url(passage.app, passage.clause_id), language)}</footer></article>"
+    )
+
+
+def _row(row: Row, question: str, answer: Answer) -> str:
+    language = answer.language
+    choose = _ask_button(question, row.app, message("chat.choose", language, app=row.app))
+    clause = ""
+    if row.citation:
+        unfolded = " open" if len(answer.rows) <= UNFOLDED_ROWS else ""
+        summary = escape(message("chat.show_clause", language))
+        clause = f"<details{unfolded}><summary>{summary}</summary>{render_citation(row.citation, language)}</details>"
+    return (
+        f'<section class="wt-row wt-{row.status}"><h3 lang="zh">{escape(row.app)}</h3>'
+        f'<p class="wt-text">{escape(row.text)}</p>{_facts(row.facts, language)}{clause}'
+        f'<p class="wt-choices">{choose}</p></section>'
+    )
+
+
+def _facts(facts: Iterable[Fact], language: Language) -> str:
+    copy = message("chat.copy", language)
+    chips = "".join(
+        f'<li><button type="button" class="wt-fact" data-copy="{escape(fact.text)}" title="{escape(copy)}">'
+        f'<span class="wt-tag">{escape(message(f"chat.fact_{fact.kind}", language))}</span> '
+        f'<span lang="zh">{escape(fact.text)}</span></button></li>'
+        for fact in facts
+    )
+    return f'<ul class="wt-facts">{chips}</ul>' if chips else ""
+
+
+def _app_name(answer: Answer) -> str:
+    return f' <span class="wt-app" lang="zh">{escape(answer.app)}</span>' if answer.app else ""
+
+
+def _contact(answer: Answer) -> str:
+    if not answer.contact:
+        return ""
+    label = escape(message("chat.contact", answer.language))
+    return (
+        f'<p class="wt-contact"><span class="wt-tag">{label}</span> <span lang="zh">{escape(answer.contact)}</span></p>'
+    )
+
+
+def _section(name: str, title: str, articles: Iterable[str]) -> str:
+    body = "".join(articles)
+    heading = f"<h3>{escape(title)}</h3>" if title else ""
+    return f'<section class="{name}">{heading}{body}</section>' if body else ""
+
+
+def _group(title: str, buttons: str) -> str:
+    return f'<p class="wt-choices"><span>{escape(title)}</span>{buttons}</p>' if buttons else ""
+
+
+def _ask_button(question: str, app: str, label: str) -> str:
+    return (
+        f'<button type="button" class="wt-choice" data-ask="{escape(question)}" data-app="{escape(app)}">'
+        f"{escape(label)}</button>"
+    )

@@ -1,0 +1,62 @@
+"""The web application put together, and the process that serves it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from retrieval import Assistant
+
+PAGE_FILES = {"theme.css": "text/css", "chat.css": "text/css", "reader.css": "text/css", "chat.js": "text/javascript"}
+
+
+@dataclass(frozen=True)
+class WebSettings:
+    """What an operator sets. ``root_path`` is the sub-path that a proxy puts the site under, such as ``/wentiao``."""
+
+    root_path: str = ""
+
+
+def create_app(assistant: Assistant, settings: WebSettings) -> FastAPI:
+    """Return the ASGI application: API, reader and chat page around ``assistant``, inside the security middleware."""
+    from fastapi import FastAPI
+    from fastapi.responses import Response
+    from starlette.middleware.gzip import GZipMiddleware
+
+    from web.api import add_problem_handlers, build_router
+    from web.chat import mount_chat
+    from web.page import PageRewriter
+    from web.security import SecurityMiddleware
+
+    app = FastAPI(title="Wentiao", openapi_url=None, root_path=settings.root_path)
+    app.include_router(build_router(assistant))
+    add_problem_handlers(app)
+    contents = {name: (Path(__file__).parent / name).read_bytes() for name in PAGE_FILES}
+    version = hashlib.sha256(b"".join(contents.values())).hexdigest()[:12]
+
+    def page_file(name: str) -> Response:
+        headers = {"cache-control": "public, max-age=86400"}
+        return Response(contents[name], media_type=PAGE_FILES[name], headers=headers)
+
+    for name in PAGE_FILES:
+        app.add_api_route(f"/page/{name}", partial(page_file, name), methods=["GET"])
+    mount_chat(app, assistant)
+    # The last one added is the outermost.
+    app.add_middleware(PageRewriter, version=version)
+    app.add_middleware(SecurityMiddleware)
+    app.add_middleware(GZipMiddleware)
+    return app
+
+
+def serve(assistant: Assistant, *, host: str = "127.0.0.1", port: int = 7860, root_path: str = "") -> None:
+    """Serve until interrupted: one process, no access log (an operator's proxy keeps one, without bodies)."""
+    import uvicorn
+
+    app = create_app(assistant, WebSettings(root_path=root_path))
+    uvicorn.run(app, host=host, port=port, log_level="warning", access_log=False, server_header=False)
