@@ -22,6 +22,7 @@ from web.problems import API_SUMMARY, AnswerFailedError, problem_response
 from web.reader import render_missing, render_policy
 
 if TYPE_CHECKING:
+    from corpus.datatypes import Policy
     from retrieval import Assistant
 
 logger = logging.getLogger(__name__)
@@ -95,7 +96,7 @@ def answering() -> Iterator[None]:
     """
     try:
         yield
-    except Exception as exc:
+    except Exception as exc:  # noqa: BLE001 - all is raised again, without the message
         place = "".join(traceback.format_tb(exc.__traceback__))
         logger.error("A question was not answered: %s\n%s", type(exc).__name__, place)
         raise AnswerFailedError(type(exc).__name__) from None
@@ -105,29 +106,28 @@ def build_router(assistant: Assistant) -> APIRouter:
     """Return the routes of the API and of the reader, answered by ``assistant``."""
     router = APIRouter()
 
-    def known(app: str | None) -> str | None:
-        if app is not None and app not in assistant.apps():
-            raise UnknownAppError(app, assistant.near_apps(app))
-        return app
+    def require(app: str) -> Policy:
+        try:
+            return assistant.policy(app)
+        except ValueError as exc:
+            raise UnknownAppError(app, assistant.near_apps(app)) from exc
 
     @router.post("/api/v1/ask")
     def ask(body: AskBody) -> Response:
-        app = known(body.app)
         history = [turn if isinstance(turn, str) else Turn(turn.question, turn.app) for turn in body.history]
         with answering():
-            return JSONResponse(assistant.ask(body.question, app=app, history=history, top_k=body.top_k).to_dict())
+            return JSONResponse(assistant.ask(body.question, app=body.app, history=history, top_k=body.top_k).to_dict())
 
     @router.post("/api/v1/search")
     def search(body: SearchBody) -> Response:
-        app = known(body.app)
+        if body.app is not None:
+            require(body.app)
         with answering():
-            passages = assistant.search(body.query, app=app, top_k=body.top_k, rerank=body.rerank)
+            passages = assistant.search(body.query, app=body.app, top_k=body.top_k, rerank=body.rerank)
             return JSONResponse([passage.to_dict() for passage in passages])
 
     @router.post("/api/v1/compare")
     def compare(body: CompareBody) -> Response:
-        for app in body.apps or ():
-            known(app)
         with answering():
             return JSONResponse([row.to_dict() for row in assistant.compare(body.question, apps=body.apps)])
 
@@ -137,9 +137,9 @@ def build_router(assistant: Assistant) -> APIRouter:
 
     @router.get("/api/v1/policies/{app}")
     def read_policy(app: str) -> Response:
-        known(app)
+        policy = require(app)
         with answering():
-            policy, clauses = assistant.policy(app), assistant.clauses(app)
+            clauses = assistant.clauses(app)
             return JSONResponse(
                 asdict(policy) | {"date": policy.date, "clauses": [asdict(clause) for clause in clauses]}
             )
@@ -153,12 +153,14 @@ def build_router(assistant: Assistant) -> APIRouter:
         request: Request, app: str, clause: str | None = None, start: str | None = None, end: str | None = None
     ) -> Response:
         language = _language(request)
-        if app not in assistant.apps():
+        try:
+            policy = require(app)
+        except UnknownAppError:
             return HTMLResponse(render_missing(app, language), status_code=404)
         is_span = (start or "").isdecimal() and (end or "").isdecimal()
         span = (int(start or 0), int(end or 0)) if is_span else None
         with answering():
-            policy, clauses = assistant.policy(app), assistant.clauses(app)
+            clauses = assistant.clauses(app)
         page = render_policy(policy, clauses, language=language, clause_id=clause, span=span)
         return HTMLResponse(page, headers={"vary": "Accept-Language"})
 

@@ -53,11 +53,12 @@ def answer_turn(assistant: Assistant, question: str, app: str, history: Sequence
 
 def build_chat(assistant: Assistant) -> gr.Blocks:
     """Return the page's controls, wired to ``assistant``."""
-    words = gr.I18n(**{locale: messages("chat", language) for locale, language in LOCALES.items()})
+    words = _translations()
 
     def answer(question: str, app: str, history: list[dict[str, Any]]) -> dict[str, Any]:
         return answer_turn(assistant, question, app, history)
 
+    page: gr.Blocks
     with gr.Blocks(title=message("chat.title", "zh"), analytics_enabled=False, fill_height=True) as page:
         gr.HTML(_header() + _welcome(assistant.apps()), elem_id="wt-top", js_on_load=None)
         gr.HTML('<div id="wt-log"></div>', elem_id="wt-conversation", js_on_load=None)
@@ -85,22 +86,19 @@ def build_chat(assistant: Assistant) -> gr.Blocks:
                 send = gr.Button(words("send"), variant="primary", elem_id="wt-send")
         history = gr.JSON(visible=False)
         reply = gr.JSON(visible=False)
+        plain_call: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
         asked = gr.on(
             [question.submit, send.click],
             answer,
             inputs=[question, app, history],
             outputs=reply,
             js="(question, app) => wentiao.begin(question, app)",
-            queue=False,
-            show_progress="hidden",
-            api_visibility="private",
+            **plain_call,
         )
-        shown = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-        asked.success(None, reply, None, js="(reply) => wentiao.show(reply)", **shown)
-        asked.failure(None, None, None, js="() => wentiao.fail()", **shown)
-        new_chat.click(None, None, question, js="() => wentiao.reset()", **shown)
-        page.load(None, None, None, js="() => wentiao.restore()", **shown)
-    page.i18n_instance = words
+        asked.success(None, reply, None, js="(reply) => wentiao.show(reply)", **plain_call)
+        asked.failure(None, None, None, js="() => wentiao.fail()", **plain_call)
+        new_chat.click(None, None, question, js="() => wentiao.reset()", **plain_call)
+        page.load(None, None, None, js="() => wentiao.restore()", **plain_call)
     return page
 
 
@@ -110,6 +108,7 @@ def mount_chat(app: FastAPI, assistant: Assistant) -> None:
         app,
         build_chat(assistant),
         path="/",
+        i18n=_translations(),
         footer_links=[],
         run_history=False,
         show_error=False,
@@ -120,6 +119,10 @@ def mount_chat(app: FastAPI, assistant: Assistant) -> None:
         max_file_size=0,
         theme=gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
     )
+
+
+def _translations() -> gr.I18n:
+    return gr.I18n(**{locale: messages("chat", language) for locale, language in LOCALES.items()})
 
 
 def _header() -> str:

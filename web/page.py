@@ -27,7 +27,8 @@ def rewrite_page(page: str, language: Language, *, version: str) -> str:
     head = (
         f"<title>{escape(message('chat.title', language))}</title>"
         f'<meta name="color-scheme" content="light dark"><meta name="robots" content="noindex">'
-        f'<link rel="stylesheet" href="page/theme.css?v={version}"><link rel="stylesheet" href="page/chat.css?v={version}">'
+        f'<link rel="stylesheet" href="page/theme.css?v={version}">'
+        f'<link rel="stylesheet" href="page/chat.css?v={version}">'
         f'<script>window.__gradio_mode__ = "app";</script><script src="page/chat.js?v={version}"></script>'
     )
     # Gradio's own catalogue sets `lang` anew in the browser; what our style and script go by is `data-lang`.

@@ -29,27 +29,26 @@ def render_policy(
     :param span: offsets of the quote in ``policy.text``; what lies outside the clauses is not marked.
     """
     cited = next((clause for clause in clauses if clause.clause_id == clause_id), None)
-    title = escape(message("reader.title", language, app=policy.app))
-    return (
-        f'<!doctype html><html lang="{HTML_LANG[language]}"><head><meta charset="utf-8">'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title>'
-        f'<link rel="stylesheet" href="{ROOT}page/theme.css"><link rel="stylesheet" href="{ROOT}page/reader.css"></head>'
-        f'<body><header class="top"><a href="{ROOT}">← {escape(message("reader.back", language))}</a>'
-        f"<h1>{title}</h1>{_imprint(policy, language)}{_notice(clause_id, cited, language)}</header>"
-        f'<div class="columns">{_contents(clauses, language)}'
-        f'<main lang="zh">{_body(policy, clauses, cited, span, language)}</main></div></body></html>'
-    )
+    title = message("reader.title", language, app=policy.app)
+    top = _imprint(policy, language) + _notice(clause_id, cited, language)
+    text = f'<main lang="zh">{_body(policy, clauses, cited, span, language)}</main>'
+    return _document(title, top, f'<div class="columns">{_contents(clauses, language)}{text}</div>', language)
 
 
 def render_missing(app: str, language: Language) -> str:
     """Return the page for an app that is not in the corpus."""
-    sentence = escape(message("reader.not_found", language, app=app))
+    return _document(message("reader.not_found", language, app=app), "", "", language)
+
+
+def _document(title: str, top: str, content: str, language: Language) -> str:
+    back = escape(message("reader.back", language))
     return (
         f'<!doctype html><html lang="{HTML_LANG[language]}"><head><meta charset="utf-8">'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{sentence}</title>'
-        f'<link rel="stylesheet" href="{ROOT}page/theme.css"><link rel="stylesheet" href="{ROOT}page/reader.css"></head>'
-        f'<body><header class="top"><a href="{ROOT}">← {escape(message("reader.back", language))}</a>'
-        f"<h1>{sentence}</h1></header></body></html>"
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{escape(title)}</title>'
+        f'<link rel="stylesheet" href="{ROOT}page/theme.css">'
+        f'<link rel="stylesheet" href="{ROOT}page/reader.css"></head>'
+        f'<body><header class="top"><a href="{ROOT}">← {back}</a><h1>{escape(title)}</h1>{top}</header>'
+        f"{content}</body></html>"
     )
 
 
@@ -85,7 +84,8 @@ def _contents(clauses: Sequence[Clause], language: Language) -> str:
     if not entries:
         return ""
     title = escape(message("reader.contents", language))
-    return f'<nav aria-label="{title}"><details open><summary>{title}</summary><ol lang="zh">{"".join(entries)}</ol></details></nav>'
+    listed = f'<ol lang="zh">{"".join(entries)}</ol>'
+    return f'<nav aria-label="{title}"><details open><summary>{title}</summary>{listed}</details></nav>'
 
 
 def _body(
@@ -113,7 +113,7 @@ def _clause(clause: Clause, span: tuple[int, int] | None, language: Language, *,
 
 
 def _between(text: str, path: tuple[str, ...]) -> str:
-    """Show what stands between two clauses: the headings of the clause below, and contents lists, separators, footers."""
+    """Show what stands between two clauses: headings of the clause below, contents lists, separators, footers."""
     lines = []
     for line in filter(None, (line.strip() for line in text.split("\n"))):
         depth = next((depth for depth, heading in enumerate(path, start=1) if heading in line), None)

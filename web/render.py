@@ -124,7 +124,10 @@ def _passage(passage: Passage, language: Language) -> str:
 
 def _row(row: Row, question: str, answer: Answer) -> str:
     language = answer.language
-    choose = _ask_button(question, row.app, message("chat.choose", language, app=row.app))
+    choose = ""
+    if row.status != "unknown_app":
+        button = _ask_button(question, row.app, message("chat.choose", language, app=row.app))
+        choose = f'<p class="wt-choices">{button}</p>'
     clause = ""
     if row.citation:
         unfolded = " open" if len(answer.rows) <= UNFOLDED_ROWS else ""
@@ -133,7 +136,7 @@ def _row(row: Row, question: str, answer: Answer) -> str:
     return (
         f'<section class="wt-row wt-{row.status}"><h3 lang="zh">{escape(row.app)}</h3>'
         f'<p class="wt-text">{escape(row.text)}</p>{_facts(row.facts, language)}{clause}'
-        f'<p class="wt-choices">{choose}</p></section>'
+        f"{choose}</section>"
     )
 
 
@@ -153,7 +156,7 @@ def _app_name(answer: Answer) -> str:
 
 
 def _contact(answer: Answer) -> str:
-    if not answer.contact:
+    if not answer.contact or answer.contact in answer.text:
         return ""
     label = escape(message("chat.contact", answer.language))
     return (

@@ -32,6 +32,8 @@ class FakeAssistant:
         return tuple(app for app in self.policies if set(app) & set(name))[:3]
 
     def policy(self, app: str) -> Policy:
+        if app not in self.policies:
+            raise ValueError(f"no such app: {app}")
         return self.policies[app]
 
     def clauses(self, app: str) -> tuple[Clause, ...]:
@@ -47,10 +49,11 @@ class FakeAssistant:
         if "天气" in question or "weather" in question or not question.strip():
             return Answer("off_topic", None, language, "这里只回答隐私政策里的问题。", 0.01)
         named = [app] if app else [name for name in self.policies if name in question]
-        if not named and history and isinstance(history[-1], Turn) and history[-1].app:
+        across = re.search("哪些|which apps", question, re.IGNORECASE)
+        if not named and not across and history and isinstance(history[-1], Turn) and history[-1].app:
             named = [history[-1].app]
         if len(named) != 1:
-            status = "compared" if named or re.search("哪些|which apps", question, re.IGNORECASE) else "which_app"
+            status = "compared" if named or across else "which_app"
             return Answer(status, None, language, "各应用如下。", 0.5, rows=self.compare(question, named or None))
         citation = self._cite(question, named[0])
         if citation is None:
