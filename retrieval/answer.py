@@ -18,7 +18,9 @@ from retrieval.question import asks_for_list, asks_yes_no, stance
 from retrieval.search import Ranking
 
 TEXT_LENGTH = 160  # characters of a quote repeated in the answer's text: two lines of a card on a phone
-FACT_BONUS = 1.0  # standard deviations of unit scores that holding a fact of the wanted kind is worth in a sentence
+# In standard deviations of the policy's unit scores. Chosen on dev: python -m evaluation, "quote F1" (docs/benchmarks.md).
+FACT_BONUS = 1.0  # what holding a fact of the wanted kind is worth in a sentence
+NEIGHBOUR_MARGIN = 0.6  # how far below the best a sentence beside it may score and still be quoted with it
 _LIMITS = ("但", "除非", "不过", "然而", "法律法规另有规定", "除外")
 
 
@@ -42,24 +44,27 @@ def passage_of(ranking: Ranking, ordinal: int, rank: int) -> Passage:
 
 
 def choose_quote(ranking: Ranking, ordinal: int, asked: Asked) -> tuple[int, int]:
-    """Return the span in the policy of the sentence of clause ``ordinal`` that answers best.
+    """Return the span in the policy of what answers in clause ``ordinal``.
 
-    A sentence is scored by its vector's cosine, its share of the question's words, and by holding a fact of a kind
-    that is asked for.
+    That is the sentence with the best score, its vector's cosine and a bonus for a fact of the kind that is asked for,
+    and a sentence beside it that scores nearly as well.
     """
     segment = ranking.segment
     first, last = segment.unit_range(ordinal)
     if last - first == 1:
         return segment.units[first].start, segment.units[first].end
     spread = float(ranking.unit_scores.std())
-    scores: list[float] = []
-    for position in range(first + 1, last):
-        unit = segment.units[position]
-        text = segment.policy.text[unit.start : unit.end]
-        kinds = {fact.kind for fact in find_facts(text)} if asked.wanted else set()
-        scores.append(float(ranking.unit_scores[position]) + FACT_BONUS * spread * bool(kinds & set(asked.wanted[:1])))
-    best = segment.units[first + 1 + int(np.argmax(np.round(scores, 4)))]
-    return best.start, best.end
+    sentences = segment.units[first + 1 : last]
+    scores = ranking.unit_scores[first + 1 : last].astype(np.float64)
+    if asked.wanted:
+        for position, unit in enumerate(sentences):
+            kinds = {fact.kind for fact in find_facts(segment.policy.text[unit.start : unit.end])}
+            scores[position] += FACT_BONUS * spread * (asked.wanted[0] in kinds)
+    best = int(np.argmax(np.round(scores, 4)))
+    near = scores > scores[best] - NEIGHBOUR_MARGIN * spread
+    begin = best - 1 if best > 0 and near[best - 1] else best
+    end = best + 1 if best + 1 < len(sentences) and near[best + 1] else best
+    return sentences[begin].start, sentences[end].end
 
 
 def list_span(segment: Segment, ordinal: int) -> tuple[int, int, int] | None:

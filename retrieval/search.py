@@ -20,7 +20,7 @@ class Weights:
 
     sentence: float = 0.7
     """Share of the best sentence's similarity beside the whole clause's, 0 to 1."""
-    lexical: float = 3.0
+    lexical: float = 1.0
     """Standard deviations of the dense scores that full lexical coverage is worth."""
     expansion: float = 1.0
     """Weight of a glossary word beside one of the question's own."""
