@@ -45,12 +45,16 @@ def score(options: Namespace) -> int:
     result: report.Report = {"index": "the shipped policies"}
     questions: list[Question] = []
     encoder = load_encoder()
+    all_apps = open_index(CACHE / "all", [SEEDS, policies], encoder) if options.apps135 and not missing else None
     if not missing:
         questions = load_questions(questions_folder, limit=options.limit)
-        assistant = open_index(
-            options.index or CACHE / "dev", [SEEDS, _dev_policies(questions_folder, policies)], encoder
-        )
-        result["index"] = str(options.index or "the shipped policies and the six dev apps")
+        if all_apps is not None and not options.index:
+            assistant = all_apps
+            result["index"] = "the shipped policies and the 130 others"
+        else:
+            folders = [SEEDS, _dev_policies(questions_folder, policies)]
+            assistant = open_index(options.index or CACHE / "dev", folders, encoder)
+            result["index"] = str(options.index or "the shipped policies and the six dev apps")
         log.info("%d questions", len(questions))
         result["milliseconds"] = report.report_times(
             run.time_stages(
@@ -60,7 +64,6 @@ def score(options: Namespace) -> int:
         outcomes = [run.score_question(assistant, question) for question in questions]
         result["questions"] = report.report_questions(outcomes)
         result["worst"] = report.find_worst(outcomes, options.worst)
-    all_apps = open_index(CACHE / "all", [SEEDS, policies], encoder) if options.apps135 and not missing else None
     if all_apps is not None:
         named = [question for question in questions if question.mentions_app]
         result["apps135"] = report.report_resolutions([run.resolve_question(all_apps, q) for q in named])

@@ -18,7 +18,7 @@ from retrieval.question import asks_for_list, asks_yes_no, stance
 from retrieval.search import Ranking
 
 TEXT_LENGTH = 160  # characters of a quote repeated in the answer's text: two lines of a card on a phone
-# In standard deviations of the policy's unit scores. Chosen on dev: python -m evaluation, "quote F1" (docs/benchmarks.md).
+# Both in standard deviations of the policy's unit scores; chosen by quote F1 on dev (docs/benchmarks.md).
 FACT_BONUS = 1.0  # what holding a fact of the wanted kind is worth in a sentence
 NEIGHBOUR_MARGIN = 0.6  # how far below the best a sentence beside it may score and still be quoted with it
 _LIMITS = ("但", "除非", "不过", "然而", "法律法规另有规定", "除外")
