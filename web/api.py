@@ -2,37 +2,49 @@
 
 from __future__ import annotations
 
-import logging
-import traceback
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from corpus.messages import message
 from retrieval.datatypes import Language, Turn
 from web.language import negotiate_language
-from web.problems import API_SUMMARY, AnswerFailedError, problem_response
+from web.problems import API_SUMMARY, AnswerFailedError, log_failure, problem_response
 from web.reader import render_missing, render_policy
 
 if TYPE_CHECKING:
     from corpus.datatypes import Policy
     from retrieval import Assistant
 
-logger = logging.getLogger(__name__)
-
 # The longest of the 4,969 training questions has 167 characters; the encoder reads 512 tokens, which 500 Chinese
 # characters fill. Beyond that the tail would be dropped in silence.
 MAX_QUESTION_CHARACTERS = 500
 MAX_HISTORY_TURNS = 10  # a follow-up is searched with the question before it; ten cover any reference further back
 MAX_TOP_K = 50
+MAX_CITED = 10  # the assistant itself cites three at most, so that a larger wish is no mistake
 MAX_APPS = 200
+MAX_NAME_CHARACTERS = 100
+OFFSET = re.compile(r"[0-9]{1,9}")
+
+
+Value = TypeVar("Value")
+
+
+def replace_lone_surrogates(value: Value) -> Value | str:
+    """Return text that UTF-8 can hold: JSON's escapes can write half a character, and no answer could carry it."""
+    return value.encode(errors="replace").decode() if isinstance(value, str) else value
+
+
+Question = Annotated[str, Field(max_length=MAX_QUESTION_CHARACTERS), BeforeValidator(replace_lone_surrogates)]
+AppName = Annotated[str, Field(max_length=MAX_NAME_CHARACTERS), BeforeValidator(replace_lone_surrogates)]
 
 
 class RequestBody(BaseModel):
@@ -44,27 +56,24 @@ class RequestBody(BaseModel):
 class TurnBody(RequestBody):
     """An earlier question and the app that its answer was about."""
 
-    question: str = Field(max_length=MAX_QUESTION_CHARACTERS)
-    app: str | None = None
-
-
-Question = Annotated[str, Field(max_length=MAX_QUESTION_CHARACTERS)]
+    question: Question
+    app: AppName | None = None
 
 
 class AskBody(RequestBody):
     """The body of ``POST /api/v1/ask``."""
 
     question: Question
-    app: str | None = None
+    app: AppName | None = None
     history: list[TurnBody | Question] = Field(default=[], max_length=MAX_HISTORY_TURNS)
-    top_k: int = Field(default=3, ge=1, le=MAX_TOP_K)
+    top_k: int = Field(default=3, ge=1, le=MAX_CITED)
 
 
 class SearchBody(RequestBody):
     """The body of ``POST /api/v1/search``."""
 
     query: Question
-    app: str | None = None
+    app: AppName | None = None
     top_k: int = Field(default=10, ge=1, le=MAX_TOP_K)
     rerank: bool = True
 
@@ -73,7 +82,7 @@ class CompareBody(RequestBody):
     """The body of ``POST /api/v1/compare``."""
 
     question: Question
-    apps: list[str] | None = Field(default=None, min_length=1, max_length=MAX_APPS)
+    apps: list[AppName] | None = Field(default=None, min_length=1, max_length=MAX_APPS)
 
 
 BODIES: dict[str, type[RequestBody]] = {"ask": AskBody, "search": SearchBody, "compare": CompareBody}
@@ -90,15 +99,11 @@ class UnknownAppError(LookupError):
 
 @contextmanager
 def answering() -> Iterator[None]:
-    """Turn whatever breaks inside into :class:`AnswerFailedError`, and log where it broke but not what it said.
-
-    An exception's message may quote the question, and question text stays out of logs.
-    """
+    """Turn whatever breaks inside into :class:`AnswerFailedError`, and log where it broke but not what it said."""
     try:
         yield
     except Exception as exc:  # noqa: BLE001 - all is raised again, without the message
-        place = "".join(traceback.format_tb(exc.__traceback__))
-        logger.error("A question was not answered: %s\n%s", type(exc).__name__, place)
+        log_failure(exc)
         raise AnswerFailedError(type(exc).__name__) from None
 
 
@@ -157,7 +162,7 @@ def build_router(assistant: Assistant) -> APIRouter:
             policy = require(app)
         except UnknownAppError:
             return HTMLResponse(render_missing(app, language), status_code=404)
-        is_span = (start or "").isdecimal() and (end or "").isdecimal()
+        is_span = OFFSET.fullmatch(start or "") and OFFSET.fullmatch(end or "")
         span = (int(start or 0), int(end or 0)) if is_span else None
         with answering():
             clauses = assistant.clauses(app)
@@ -187,6 +192,8 @@ def add_problem_handlers(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def refused(request: Request, exc: HTTPException) -> Response:
         language = _language(request)
+        if exc.status_code == 400:  # FastAPI's word for a body that is no UTF-8, or nested or numbered beyond reading
+            return problem_response("not_json", 400, language)
         if exc.status_code != 405:
             return problem_response("not_found", exc.status_code, language, paths=API_SUMMARY)
         allowed = (exc.headers or {}).get("Allow", "")
@@ -202,12 +209,12 @@ def _language(request: Request) -> Language:
 def _invalid(request: Request, exc: RequestValidationError) -> Response:
     language = _language(request)
     for error in exc.errors():
-        if error["type"] == "json_invalid":
+        if error["loc"] == ("body",) or error["type"] == "json_invalid":
             return problem_response("not_json", 400, language)
-        if error["type"] == "string_too_long":
+        if error["type"] == "string_too_long" and error["ctx"]["max_length"] == MAX_QUESTION_CHARACTERS:
             given = len(error["input"])
             return problem_response("question_too_long", 422, language, given=given, allowed=MAX_QUESTION_CHARACTERS)
-    fields = (".".join(str(part) for part in error["loc"] if part != "body") or "body" for error in exc.errors())
+    fields = (".".join(str(part) for part in error["loc"][1:]) for error in exc.errors())
     problems = "; ".join(f"{field}: {error['msg']}" for field, error in zip(fields, exc.errors(), strict=True))
     allowed = ", ".join(BODIES[request.scope["route"].name].model_fields)
     return problem_response("invalid", 422, language, problems=problems, allowed=allowed)

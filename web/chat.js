@@ -95,7 +95,7 @@ window.wentiao = (() => {
   }
 
   function restore() {
-    document.documentElement.lang = document.documentElement.dataset.language; // Gradio has set the browser's
+    document.documentElement.lang = document.documentElement.dataset.lang; // Gradio has set the browser's
     const log = byId("wt-log");
     log.setAttribute("role", "log");
     log.setAttribute("aria-live", "polite");

@@ -14,7 +14,7 @@ import gradio as gr
 
 from corpus.messages import message, messages
 from retrieval.datatypes import Language, Turn
-from web.api import MAX_HISTORY_TURNS, MAX_QUESTION_CHARACTERS, answering
+from web.api import MAX_HISTORY_TURNS, MAX_QUESTION_CHARACTERS, answering, replace_lone_surrogates
 from web.language import HTML_LANG
 from web.render import render_turn
 
@@ -39,11 +39,13 @@ def answer_turn(assistant: Assistant, question: str, app: str, history: Sequence
     """
     if len(question) > MAX_QUESTION_CHARACTERS or len(history) > MAX_HISTORY_TURNS:
         raise ValueError(f"at most {MAX_QUESTION_CHARACTERS} characters and {MAX_HISTORY_TURNS} turns are allowed")
-    turns = [Turn(str(turn["question"]), turn.get("app")) for turn in history]
+    question = replace_lone_surrogates(question)
     with answering():
+        turns = [Turn(replace_lone_surrogates(turn["question"]), turn["app"]) for turn in history]
         answer = assistant.ask(question, app=app or None, history=turns)
-        near_apps = assistant.near_apps(answer.app or question) if answer.status == "unknown_app" else ()
-        offered = [name for name in assistant.apps() if name not in near_apps] if answer.status == "unknown_app" else []
+        apps = assistant.apps() if answer.status == "unknown_app" else ()
+        near_apps = [name for name in apps if name in answer.text]  # the answer says which names resemble it
+        offered = [name for name in apps if name not in near_apps]
         named_app = next((name for name in assistant.apps() if name != app and name in question), None) if app else None
         html = render_turn(
             question, answer, offered_apps=offered[:MAX_OFFERED_APPS], near_apps=near_apps, named_app=named_app

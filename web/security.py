@@ -11,8 +11,9 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from retrieval.datatypes import Language
 from web.language import negotiate_language
-from web.problems import API_SUMMARY, problem_response
+from web.problems import API_SUMMARY, AnswerFailedError, log_failure, problem_response
 
 # A question of 500 characters with ten turns of history is under 25 KB of UTF-8; twice that leaves room for escapes.
 MAX_BODY_BYTES = 64 * 1024
@@ -21,8 +22,8 @@ MAX_BODY_BYTES = 64 * 1024
 # These are the requests that the page makes; tests/web/test_page.py fails when Gradio starts to need another.
 PAGE_PATHS = re.compile(r"/|/assets/[\w.-]+|/theme\.css|/favicon\.ico|/page/[\w.-]+|/read/[^/]+")
 CALL_PATHS = re.compile(r"/gradio_api/run/predict")
-API_PATHS = re.compile(r"/healthz|/api/v1/(?:ask|search|compare|apps|policies/[^/]+)")
-UNREAD_METHODS = frozenset({"GET", "HEAD"})
+READ_PATHS = re.compile(r"/healthz|/api/v1/(?:apps|policies/[^/]+)")
+ASK_PATHS = re.compile(r"/api/v1/(?:ask|search|compare)")
 
 INLINE_SCRIPT = re.compile(rb"<script(?![^>]*\bsrc=)[^>]*>(.*?)</script>", re.DOTALL)
 COMMON_HEADERS = {
@@ -79,63 +80,80 @@ class SecurityMiddleware:
             return
         path = scope["path"].removeprefix(scope.get("root_path", "")) or "/"
         headers = Headers(scope=scope)
-        guarded_send = _with_headers(send, path)
-        refusal = self._refuse(path, scope["method"], headers)
+        method = scope["method"]
+        language = negotiate_language(headers.get("accept-language"))
+        guarded_send = GuardedSend(send, path, has_body=method != "HEAD")
+        refusal = self._refuse(path, method, headers, language)
         if refusal is not None:
             await refusal(scope, receive, guarded_send)
             return
-        if scope["method"] not in UNREAD_METHODS:
+        if method == "HEAD":  # answered as GET is, without the body
+            scope = {**scope, "method": "GET"}
+        elif method != "GET":
             body = await _read_body(receive)
             if body is None:
-                language = negotiate_language(headers.get("accept-language"))
                 too_large = problem_response("body_too_large", 413, language, allowed=MAX_BODY_BYTES)
                 await too_large(scope, receive, guarded_send)
                 return
             receive = _replay(body, receive)
-        await self.app(scope, receive, guarded_send)
+        try:
+            await self.app(scope, receive, guarded_send)
+        except Exception as exc:  # noqa: BLE001 - the server would log its message, which may quote the question
+            log_failure(exc)
+            if guarded_send.is_started:
+                raise AnswerFailedError(type(exc).__name__) from None
+            await problem_response("failed", 500, language)(scope, receive, guarded_send)
 
-    def _refuse(self, path: str, method: str, headers: Headers) -> Response | None:
-        language = negotiate_language(headers.get("accept-language"))
-        is_page, is_call, is_api = (
-            pattern.fullmatch(path) is not None for pattern in (PAGE_PATHS, CALL_PATHS, API_PATHS)
-        )
-        if not (is_page or is_call or is_api):
+    def _refuse(self, path: str, method: str, headers: Headers, language: Language) -> Response | None:
+        if PAGE_PATHS.fullmatch(path) or READ_PATHS.fullmatch(path):
+            allowed = "GET, HEAD"
+        elif CALL_PATHS.fullmatch(path) or ASK_PATHS.fullmatch(path):
+            allowed = "POST"
+        else:
             return problem_response("not_found", 404, language, paths=API_SUMMARY)
-        allowed = ("GET", "HEAD") if is_page else ("POST",) if is_call else ("GET", "HEAD", "POST")
-        if method not in allowed:
-            response = problem_response("method", 405, language, method=method, allowed=", ".join(allowed))
-            response.headers["allow"] = ", ".join(allowed)
+        if method not in allowed.split(", "):
+            response = problem_response("method", 405, language, method=method, allowed=allowed)
+            response.headers["allow"] = allowed
             return response
         if method == "POST" and is_foreign(headers):
             return problem_response("foreign_origin", 403, language)
         return None
 
 
-def _with_headers(send: Send, path: str) -> Send:
-    start: Message | None = None
+class GuardedSend:
+    """Sends a response with our headers on it, and says whether it has begun; ``has_body`` is false for HEAD."""
 
-    async def guarded(message: Message) -> None:
-        nonlocal start
+    def __init__(self, send: Send, path: str, *, has_body: bool) -> None:
+        self.is_started = False
+        self._send = send
+        self._path = path
+        self._has_body = has_body
+        self._start: Message = {}
+
+    async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            start = message
+            self._start = message  # the page's policy needs the body that follows
             return
-        if start is not None:
-            headers = MutableHeaders(raw=list(start["headers"]))
-            # Gradio echoes any Origin with credentials; nobody else's page may read an answer here.
-            for name in [name for name in headers if name.startswith("access-control-")]:
-                del headers[name]
-            headers.update(COMMON_HEADERS)
-            if path == "/":
-                headers["content-security-policy"] = chat_policy(message.get("body", b""))
-            else:
-                headers["content-security-policy"] = READER_POLICY if path.startswith("/read/") else CLOSED_POLICY
-            if path.startswith("/assets/") and start["status"] == 200:  # Gradio's names carry a hash of the content
-                headers["cache-control"] = "public, max-age=31536000, immutable"
-            await send({**start, "headers": headers.raw})
-            start = None
-        await send(message)
+        body = message.get("body", b"")
+        if not self.is_started:
+            self.is_started = True
+            await self._send({**self._start, "headers": self._headers(body)})
+        await self._send({**message, "body": body if self._has_body else b""})
 
-    return guarded
+    def _headers(self, body: bytes) -> list[tuple[bytes, bytes]]:
+        headers = MutableHeaders(raw=list(self._start["headers"]))
+        # Gradio echoes any Origin with credentials; nobody else's page may read an answer here.
+        for name in [name for name in headers if name.startswith("access-control-")]:
+            del headers[name]
+        headers.update(COMMON_HEADERS)
+        if self._path == "/":
+            headers["content-security-policy"] = chat_policy(body)
+        else:
+            headers["content-security-policy"] = READER_POLICY if self._path.startswith("/read/") else CLOSED_POLICY
+        # Gradio's names carry a hash of the content.
+        if self._path.startswith("/assets/") and self._start["status"] == 200:
+            headers["cache-control"] = "public, max-age=31536000, immutable"
+        return headers.raw
 
 
 async def _read_body(receive: Receive) -> bytes | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from corpus.datatypes import Clause, Policy
 from corpus.load import load_policies
 from corpus.parser import split_policy
-from retrieval.datatypes import Answer, Citation, Fact, Passage, Row, Turn
+from retrieval.datatypes import Answer, Citation, Fact, FactKind, Language, Passage, Row, Status, Turn
 
 POLICIES = Path(__file__).parents[2] / "corpus" / "policies"
 TOPICS = {"注销|销号|delete|cancel": "注销", "客服|联系|contact": "联系", "第三方|share|third": "第三方"}
@@ -32,28 +32,30 @@ class FakeAssistant:
         return tuple(app for app in self.policies if set(app) & set(name))[:3]
 
     def policy(self, app: str) -> Policy:
-        if app not in self.policies:
+        name = self._find(app)
+        if name is None:
             raise ValueError(f"no such app: {app}")
-        return self.policies[app]
+        return self.policies[name]
 
     def clauses(self, app: str) -> tuple[Clause, ...]:
-        return self.split[app]
+        return self.split[self.policy(app).app]
 
     def ask(self, question: str, app: str | None = None, history: Sequence[Turn | str] = (), top_k: int = 3) -> Answer:
         self.asked.append((question, app, tuple(history)))
         if "boom" in question:
             raise RuntimeError(f"no answer to {question}")
-        language = "zh" if re.search("[一-鿿]{3}", question) and not re.match("[A-Za-z]", question) else "en"
-        if UNKNOWN.search(question):
-            return Answer("unknown_app", None, language, "没有收录《淘宝》的隐私政策。", 0.1)
+        language: Language = "zh" if re.search("[一-鿿]{3}", question) and not re.match("[A-Za-z]", question) else "en"
+        if UNKNOWN.search(question) or (app and self._find(app) is None):
+            text = f"没有收录“{app or '淘宝'}”的隐私政策，所以不能回答。\n你要找的是不是：{self.apps()[-1]}？"
+            return Answer("unknown_app", None, language, text, 0.1)
         if "天气" in question or "weather" in question or not question.strip():
             return Answer("off_topic", None, language, "这里只回答隐私政策里的问题。", 0.01)
-        named = [app] if app else [name for name in self.policies if name in question]
+        named = [self.policy(app).app] if app else [name for name in self.policies if name in question]
         across = re.search("哪些|which apps", question, re.IGNORECASE)
         if not named and not across and history and isinstance(history[-1], Turn) and history[-1].app:
-            named = [history[-1].app]
+            named = [self.policy(history[-1].app).app]
         if len(named) != 1:
-            status = "compared" if named or across else "which_app"
+            status: Status = "compared" if named or across else "which_app"
             return Answer(status, None, language, "各应用如下。", 0.5, rows=self.compare(question, named or None))
         citation = self._cite(question, named[0])
         if citation is None:
@@ -64,7 +66,9 @@ class FakeAssistant:
         return Answer("answered", named[0], language, citation.quote, 0.9, self._facts(citation), (citation,))
 
     def search(self, query: str, app: str | None = None, top_k: int = 10, rerank: bool = True) -> tuple[Passage, ...]:
-        clauses = [(name, clause) for name in ([app] if app else self.policies) for clause in self.split[name]]
+        clauses = [
+            (name, clause) for name in ([self.policy(app).app] if app else self.policies) for clause in self.split[name]
+        ]
         ranked = sorted(clauses, key=lambda pair: -len(set(query) & set(pair[1].text)))[:top_k]
         return tuple(
             Passage(
@@ -93,6 +97,9 @@ class FakeAssistant:
                 rows.append(Row(app, "silent", f"《{app}》没有说明这一点。"))
         return tuple(rows)
 
+    def _find(self, app: str) -> str | None:
+        return next((name for name, policy in self.policies.items() if app in (name, *policy.aliases)), None)
+
     def _lead_in(self, app: str, clause: Clause) -> str | None:
         return next((other.text for other in self.split[app] if other.clause_id == clause.lead_in), None)
 
@@ -119,6 +126,6 @@ class FakeAssistant:
         found = re.search(r"个人中心-设置-账号注销|\d{3,4}-\d{3,8}(?:-\d{3,4})?", citation.quote)
         if not found:
             return ()
-        kind = "phone" if found.group()[0].isdigit() else "menu_path"
+        kind: FactKind = "phone" if found.group()[0].isdigit() else "menu_path"
         start = citation.start + found.start()
         return (Fact(kind, found.group(), start, start + len(found.group()), citation.policy_id),)
