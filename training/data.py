@@ -112,5 +112,5 @@ def app_batches(examples: Sequence[Example], *, size: int, apps: int, seed: int)
             shuffler.shuffle(questions)
             groups.extend(questions[first : first + share] for first in range(0, len(questions), share))
         shuffler.shuffle(groups)
-        for first in range(0, len(groups) - apps + 1, apps):
+        for first in range(0, len(groups), apps):
             yield [example for group in groups[first : first + apps] for example in group]

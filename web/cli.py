@@ -112,7 +112,7 @@ def run(arguments: Sequence[str], commands: Commands, *, out: TextIO, err: TextI
         return EXIT_UNUSABLE
     except ValueError as error:
         err.write(f"wentiao: {error}\n")
-        return EXIT_USAGE
+        return EXIT_UNUSABLE if options.verb == "index" else EXIT_USAGE
     if text:
         out.write(text.rstrip("\n") + "\n")
     return code

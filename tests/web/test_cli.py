@@ -1,0 +1,209 @@
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+import app as composition
+from corpus.load import load_policies
+from index.encoder import FakeEncoder
+from index.store import build_index
+from retrieval import Assistant
+from web.cli import EXIT_ANSWERED, EXIT_DECLINED, EXIT_UNUSABLE, EXIT_USAGE, Commands, ProgressBar, run
+
+from ..conftest import decide
+
+
+class Desk:
+    """The command over a real assistant with the small encoder; keeps what it was told to serve."""
+
+    def __init__(self, assistant: Assistant | None, index: Path) -> None:
+        self.assistant = assistant
+        self.index = index
+        self.served: list[tuple[str, int, str]] = []
+
+    def __call__(self, *arguments: str) -> tuple[int, str, str]:
+        out, err = io.StringIO(), io.StringIO()
+        commands = Commands(
+            open_assistant=lambda: self.assistant or Assistant.open(self.index, encoder=FakeEncoder()),
+            serve=lambda *where: self.served.append(where),
+            build_index=self.build,
+            default_host="127.0.0.1",
+            default_port=7860,
+            default_root_path="",
+        )
+        code = run(arguments, commands, out=out, err=err)
+        return code, out.getvalue(), err.getvalue()
+
+    def build(self, folders, out):
+        build_index(load_policies(folders), out or self.index, FakeEncoder())
+        return f"{len(load_policies(folders))} policies"
+
+
+@pytest.fixture
+def wentiao(assistant, tmp_path):
+    return Desk(assistant, tmp_path / "index")
+
+
+@pytest.fixture
+def silent(shipped, tmp_path):
+    return Desk(shipped.assistant(decide(bias=-20.0)), tmp_path / "index")
+
+
+@pytest.fixture
+def bare(tmp_path):
+    return Desk(None, tmp_path / "index")
+
+
+def test_an_answer_is_printed_with_its_address_its_date_and_the_official_version(wentiao):
+    code, out, err = wentiao("ask", "昶联怎么联系你们")
+    assert (code, err) == (EXIT_ANSWERED, "")
+    citation = wentiao.assistant.ask("昶联怎么联系你们").citations[0]
+    assert f"“{citation.quote}”" in out
+    assert f"昶联 · {citation.label}" in out
+    assert "2024-08-01" in out
+    assert "以官方最新版本为准" in out
+
+
+def test_every_decline_is_an_answer_with_exit_code_one(wentiao, silent):
+    for desk, question, said in [
+        (silent, "津心办怎么注销账号", "没有说明"),
+        (wentiao, "京东怎么注销账号", "京东"),
+        (wentiao, "？？？", "隐私政策"),
+        (silent, "津心办和昶联怎么注销账号", "0 个"),
+    ]:
+        code, out, err = desk("ask", question)
+        assert (code, err) == (EXIT_DECLINED, "")
+        assert said in out
+
+
+@pytest.mark.parametrize("question", ["津心办怎么注销账号", "怎么注销账号", "京东怎么注销账号", "津心办和昶联怎么注销"])
+def test_json_is_the_answers_own_dictionary(wentiao, question):
+    _, out, _ = wentiao("ask", question, "--json")
+    assert json.loads(out) == wentiao.assistant.ask(question).to_dict()
+    _, out, _ = wentiao("ask", question, "--app", "津心办", "--json")
+    assert json.loads(out) == wentiao.assistant.ask(question, app="津心办").to_dict()
+
+
+def test_search_lists_ranked_clauses(wentiao):
+    code, out, _ = wentiao("search", "怎么注销账号", "--app", "津心办", "--top-k", "2")
+    assert code == EXIT_ANSWERED
+    assert [block.split(" ")[0] for block in out.split("\n\n") if block.startswith(("1.", "2.", "3."))] == ["1.", "2."]
+    _, out, _ = wentiao("search", "怎么注销账号", "--json")
+    assert json.loads(out) == [passage.to_dict() for passage in wentiao.assistant.search("怎么注销账号")]
+
+
+def test_compare_prints_a_row_an_app_and_declines_where_none_answers(wentiao, silent):
+    code, out, _ = wentiao("compare", "怎么注销账号", "--apps", "津心办", "昶联", "--json")
+    assert code == EXIT_ANSWERED
+    assert json.loads(out) == [row.to_dict() for row in wentiao.assistant.compare("怎么注销账号", ["津心办", "昶联"])]
+    code, out, _ = silent("compare", "怎么注销账号", "--apps", "津心办", "昶联")
+    assert code == EXIT_DECLINED
+    assert [line.split(":")[0] for line in out.split("\n\n")] == ["津心办", "昶联"]
+
+
+def test_apps_are_listed(wentiao):
+    assert wentiao("apps") == (EXIT_ANSWERED, "".join(f"{app}\n" for app in wentiao.assistant.apps()), "")
+    assert json.loads(wentiao("apps", "--json")[1]) == list(wentiao.assistant.apps())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "required"),
+        (("nonsense",), "nonsense"),
+        (("ask",), "QUESTION"),
+        (("serve", "--port", "0"), "1 to 65535"),
+        (("serve", "--port", "65536"), "1 to 65535"),
+        (("serve", "--port", "http"), "'http'"),
+        (("search", "注销", "--top-k", "0"), "'0'"),
+        (("index",), "required"),
+    ],
+)
+def test_what_the_command_cannot_take_is_told_on_stderr_with_exit_code_two(wentiao, capsys, arguments, said):
+    with pytest.raises(SystemExit) as stopped:
+        wentiao(*arguments)
+    printed = capsys.readouterr()
+    assert stopped.value.code == EXIT_USAGE
+    assert printed.out == ""
+    assert said in printed.err
+    assert "--help" in printed.err
+
+
+def test_an_app_that_cannot_be_searched_is_a_mistake_of_the_caller(wentiao):
+    code, out, err = wentiao("search", "注销", "--app", "津云办")
+    assert (code, out) == (EXIT_USAGE, "")
+    assert err.startswith("wentiao: no app '津云办'")
+    assert "津心办" in err
+
+
+def test_an_index_that_is_not_there_is_unusable_and_the_message_says_what_mends_it(bare):
+    code, out, err = bare("ask", "怎么注销账号")
+    assert (code, out) == (EXIT_UNUSABLE, "")
+    assert "wentiao index build" in err
+
+
+def test_a_damaged_index_and_a_missing_folder_are_unusable(bare, tmp_path):
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "甲应用.txt").write_text("您可以注销账号。", encoding="utf-8")
+    assert bare("index", "build", "--policies", str(tmp_path / "texts"))[0] == EXIT_ANSWERED
+    next(bare.index.rglob("vectors.npy")).write_bytes(b"nothing")
+    assert bare("apps")[0] == EXIT_UNUSABLE
+    code, _, err = bare("index", "build", "--policies", str(tmp_path / "nowhere"))
+    assert code == EXIT_UNUSABLE
+    assert "nowhere" in err
+
+
+def test_an_index_is_built_of_folders_and_answers_after_they_are_gone(bare, tmp_path):
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    (folder / "甲应用.txt").write_text("一、注销\n您可以在“我的-设置-注销”里注销账号。", encoding="utf-8")
+    (folder / "乙应用.txt").write_text("我们不会出售您的信息。", encoding="gb18030")
+    assert bare("index", "build", "--policies", str(folder)) == (EXIT_ANSWERED, "2 policies\n", "")
+    for path in folder.iterdir():
+        path.unlink()
+    folder.rmdir()
+    assert set(bare("apps")[1].split()) == {"甲应用", "乙应用"}
+    assert "我的-设置-注销" in bare("search", "注销账号", "--app", "甲应用")[1]
+
+
+def test_serve_takes_where_to_listen(wentiao):
+    assert wentiao("serve")[0] == EXIT_ANSWERED
+    wentiao("serve", "--host", "0.0.0.0", "--port", "8080", "--root-path", "/wentiao")
+    assert wentiao.served == [("127.0.0.1", 7860, ""), ("0.0.0.0", 8080, "/wentiao")]
+
+
+def test_the_help_says_what_the_exit_codes_mean_and_gives_examples(wentiao, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        wentiao("--help")
+    printed = capsys.readouterr().out
+    assert stopped.value.code == 0
+    assert "exit codes:" in printed
+    assert all(f"\n  {code}  " in printed for code in range(4))
+    for verb in ("serve", "ask", "search", "compare", "index", "apps"):
+        assert verb in printed
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "http", "-1", ""])
+def test_a_port_in_the_environment_that_is_none_stops_the_command(monkeypatch, capsys, port):
+    monkeypatch.setenv("WENTIAO_PORT", port)
+    assert composition.main(["apps"]) == EXIT_UNUSABLE
+    assert f"1 to 65535, got {port!r}" in capsys.readouterr().err
+
+
+def test_progress_is_drawn_on_stderr(capsys):
+    bar = ProgressBar()
+    bar(1, 2)
+    bar(2, 2)
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "2/2" in printed.err
+
+
+def test_a_policy_file_that_cannot_be_used_is_named(bare, tmp_path):
+    (tmp_path / "甲应用.txt").write_bytes(b"\x00\x01\x02")
+    code, out, err = bare("index", "build", "--policies", str(tmp_path))
+    assert (code, out) == (EXIT_UNUSABLE, "")
+    assert "甲应用.txt" in err
