@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from corpus.datatypes import Policy
 from retrieval import Assistant, Turn
 from retrieval.decide import uncalibrated
+from retrieval.search import Weights, rank
 
 from ..conftest import ENCODER, decide
 from ..invariants import check_answer, check_passages, check_rows
@@ -18,6 +20,14 @@ PATH = "个人中心-设置-账号注销"
 DELETION = "您可以在“个人中心-设置-账号注销”里注销账号。"
 SURE, NEVER = decide(bias=20.0), decide(bias=-20.0)
 COVERED = decide(bias=-8.0, coverage=16.0)  # answers where a clause holds half of the question's lexical weight
+
+
+@pytest.fixture(autouse=True, scope="module")
+def weights_of_their_own():
+    """The shipped weights are fitted to the real model; the small one knows spellings only, so words weigh more."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("retrieval.assistant.rank", partial(rank, weights=Weights(0.7, 3.0, 1.0)))
+        yield
 
 
 def ask(assistant, question, **options):
@@ -300,7 +310,7 @@ TEXTS = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     question=TEXTS,
     app=st.one_of(st.none(), st.sampled_from(["津心办", "淘宝"]), TEXTS),
