@@ -30,7 +30,7 @@ window.wentiao = (() => {
     return node;
   };
   const setQuestion = (text) => {
-    const field = document.querySelector("#wt-question textarea, #wt-question input");
+    const field = document.querySelector("#wt-question textarea");
     field.value = text;
     field.dispatchEvent(new Event("input", { bubbles: true }));
   };
@@ -84,6 +84,7 @@ window.wentiao = (() => {
     node.append(failure);
     pending = null;
     setBusy(false);
+    show(node);
   }
 
   function reset() {
@@ -96,12 +97,16 @@ window.wentiao = (() => {
 
   function restore() {
     document.documentElement.lang = document.documentElement.dataset.lang; // Gradio has set the browser's
+    document.title = words("title");
     const log = byId("wt-log");
     log.setAttribute("role", "log");
     log.setAttribute("aria-live", "polite");
+    log.setAttribute("aria-label", words("log_label"));
     load().forEach((turn) => append(turn.html));
     setBusy(false);
     if (log.lastElementChild) log.lastElementChild.scrollIntoView({ block: "start" });
+    // On a touch screen the focus would bring up the keyboard over the examples.
+    if (matchMedia("(pointer: fine)").matches) document.querySelector("#wt-question textarea").focus();
   }
 
   function choose(button) {

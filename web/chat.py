@@ -82,7 +82,6 @@ def build_chat(assistant: Assistant) -> gr.Blocks:
                     max_length=MAX_QUESTION_CHARACTERS,
                     lines=1,
                     max_lines=5,
-                    autofocus=True,
                     elem_id="wt-question",
                 )
                 send = gr.Button(words("send"), variant="primary", elem_id="wt-send")
@@ -135,7 +134,7 @@ def _welcome(apps: Sequence[str]) -> str:
     examples = "".join(_examples(apps, language) for language in LANGUAGES)
     templates = "".join(
         f'<template id="wt-{name}-{HTML_LANG[language]}">{escape(message(f"chat.{name}", language))}</template>'
-        for name in ("pending", "failure", "retry", "copied", "you")
+        for name in ("title", "log_label", "pending", "failure", "retry", "copied")
         for language in LANGUAGES
     )
     return (
@@ -145,12 +144,15 @@ def _welcome(apps: Sequence[str]) -> str:
 
 
 def _examples(apps: Sequence[str], language: Language) -> str:
+    """Return the example questions of a reader of ``language``; the last one shows that the other language will do."""
+    other: Language = "zh" if language == "en" else "en"
+    asked = [(name, language, apps[position % len(apps)]) for position, name in enumerate(EXAMPLES if apps else ())]
+    asked += [("delete", other, apps[-1])] if apps else []
     buttons = []
-    for position, name in enumerate(EXAMPLES if apps else ()):
-        question = message(f"chat.example_{name}", language, app=apps[position % len(apps)])
-        buttons.append(
-            f'<button type="button" class="wt-choice" data-ask="{escape(question)}">{escape(question)}</button>'
-        )
+    for name, spoken, app in asked:
+        question = escape(message(f"chat.example_{name}", spoken, app=app))
+        attributes = f'type="button" class="wt-choice" lang="{HTML_LANG[spoken]}"'
+        buttons.append(f'<button {attributes} data-ask="{question}">{question}</button>')
     return f'<div {_shown_in(language)}><p class="wt-choices">{"".join(buttons)}</p></div>'
 
 

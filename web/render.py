@@ -97,7 +97,7 @@ def _address(app: str, path: Sequence[str], label: str) -> str:
     headings = PATH_SEPARATOR.join(path)
     place = f"<span>{escape(headings)}</span>" if headings else ""
     printed = f"<code>{escape(label)}</code>" if label else ""
-    return f'<header lang="zh"><b>{escape(app)}</b>{place}{printed}</header>'
+    return f'<header lang="zh"><b>{escape(app)}</b>{printed}{place}</header>'
 
 
 def _lead_in(text: str | None, language: Language) -> str:

@@ -134,6 +134,9 @@ class GuardedSend:
         if message["type"] == "http.response.start":
             self._start = message  # the page's policy needs the body that follows
             return
+        if message["type"] != "http.response.body":
+            await self._send(message)
+            return
         body = message.get("body", b"")
         if not self.is_started:
             self.is_started = True

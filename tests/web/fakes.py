@@ -45,8 +45,10 @@ class FakeAssistant:
         if "boom" in question:
             raise RuntimeError(f"no answer to {question}")
         language: Language = "zh" if re.search("[一-鿿]{3}", question) and not re.match("[A-Za-z]", question) else "en"
-        if UNKNOWN.search(question) or (app and self._find(app) is None):
-            text = f"没有收录“{app or '淘宝'}”的隐私政策，所以不能回答。\n你要找的是不是：{self.apps()[-1]}？"
+        about = app or (history[-1].app if history and isinstance(history[-1], Turn) else None)
+        if UNKNOWN.search(question) or (about and self._find(about) is None):
+            name = "淘宝" if UNKNOWN.search(question) else about
+            text = f"没有收录“{name}”的隐私政策，所以不能回答。\n你要找的是不是：{self.apps()[-1]}？"
             return Answer("unknown_app", None, language, text, 0.1)
         if "天气" in question or "weather" in question or not question.strip():
             return Answer("off_topic", None, language, "这里只回答隐私政策里的问题。", 0.01)

@@ -1,0 +1,46 @@
+"""The web application for tests: put together quietly, and served on a port of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+
+from web.server import WebSettings, create_app
+
+
+def build_app(assistant: Any, root_path: str = "") -> FastAPI:
+    """Return the application around ``assistant``.
+
+    Without a running event loop Gradio makes several and closes none of them, and warnings are errors here.
+    """
+
+    async def build() -> FastAPI:
+        return create_app(assistant, WebSettings(root_path=root_path))
+
+    return asyncio.run(build())
+
+
+@contextmanager
+def served(assistant: Any, root_path: str = "") -> Iterator[str]:
+    """Serve ``assistant`` on a free port of this machine; give the page's address."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        config = uvicorn.Config(build_app(assistant, root_path), log_level="error", access_log=False)
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        deadline = time.monotonic() + 30
+        while not server.started:
+            assert time.monotonic() < deadline and thread.is_alive(), "the server did not start"
+            time.sleep(0.05)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}{root_path}/"
+        server.should_exit = True
+        thread.join(timeout=10)

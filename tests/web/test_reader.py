@@ -1,0 +1,96 @@
+"""The policy in full: every character in order, the cited clause and its quote marked, and the ways it is asked for."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+
+import pytest
+from starlette.testclient import TestClient
+
+from retrieval.datatypes import Language
+from web.reader import render_policy
+from web.render import reader_url
+
+from .fakes import FakeAssistant
+
+APPS = ("口袋证件照", "掌上海关", "昶联", "汇容客", "津心办")
+
+
+def shown_text(page: str) -> str:
+    """Return what the policy's own part of ``page`` shows, without white space."""
+    main = re.search(r"<main[^>]*>(.*)</main>", page, re.DOTALL)
+    assert main is not None
+    without_badge = re.sub(r"<small.*?</small>", "", main.group(1))
+    return re.sub(r"\s", "", unescape(re.sub(r"<[^>]+>", "", without_badge)))
+
+
+@pytest.mark.parametrize("app", APPS)
+def test_the_whole_policy_is_shown_in_its_order(fake: FakeAssistant, app: str) -> None:
+    page = render_policy(fake.policy(app), fake.clauses(app), language="zh")
+    assert shown_text(page) == re.sub(r"\s", "", fake.policy(app).text)
+
+
+def test_a_citations_link_marks_the_clause_and_the_quote(client: TestClient, fake: FakeAssistant) -> None:
+    [citation] = fake.ask("津心办怎么注销").citations
+    page = client.get("/" + reader_url(citation.app, citation.clause_id, (citation.start, citation.end))).text
+    cited = re.findall(
+        rf'<p id="{re.escape(citation.clause_id)}" class="clause \w+" aria-current="true">(.*?)</p>', page
+    )
+    assert len(cited) == 1
+    assert f'<mark lang="zh">{citation.quote}</mark>' in cited[0]
+    assert page.count("<mark") == page.count('aria-current="true"') == 1
+    assert f'href="#{citation.clause_id}">↓' in page
+
+
+@pytest.mark.parametrize("app", APPS)
+def test_each_line_of_the_contents_leads_to_a_clause(fake: FakeAssistant, app: str) -> None:
+    page = render_policy(fake.policy(app), fake.clauses(app), language="en")
+    contents = page.partition("<nav")[2].partition("</nav>")[0]
+    targets = re.findall(r'<a href="#([^"]+)">', contents)
+    anchors = re.findall(r' id="([^"]+)"', page)
+    assert targets and len(anchors) == len(set(anchors))
+    assert [target for target in targets if target not in anchors] == []
+    assert sorted(targets, key=anchors.index) == targets
+
+
+@pytest.mark.parametrize(
+    ("language", "undated", "official"),
+    [
+        ("zh", "版本日期未注明", "以官方最新版本为准"),
+        ("zh-Hant", "版本日期未註明", "以官方最新版本為準"),
+        ("en", "Version date not stated", "latest official version prevails"),
+    ],
+)
+def test_the_imprint_states_date_official_version_operator_and_checksum(
+    fake: FakeAssistant, language: Language, undated: str, official: str
+) -> None:
+    for app in APPS:
+        policy = fake.policy(app)
+        page = render_policy(policy, fake.clauses(app), language=language)
+        imprint = page.partition("<main")[0]
+        assert (policy.date or undated) in imprint
+        assert official in imprint and policy.sha256 in imprint
+        assert (policy.operator or policy.app) in imprint
+
+
+def test_an_unknown_app_is_a_page_that_says_so(client: TestClient) -> None:
+    response = client.get("/read/%3Cscript%3Ealert(1)", headers={"accept-language": "en"})
+    assert (response.status_code, response.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert "There is no app named “&lt;script&gt;alert(1)” here." in response.text
+    assert "<script" not in response.text
+
+
+@pytest.mark.parametrize(
+    "query", ["start=5", "start=x&end=y", "start=9&end=2", "start=²&end=³", "start=1&end=" + "9" * 6000, "clause=%00"]
+)
+def test_a_span_that_makes_no_sense_marks_nothing(client: TestClient, query: str) -> None:
+    response = client.get(f"/read/津心办?{query}")
+    assert response.status_code == 200
+    assert "<mark" not in response.text
+
+
+def test_the_reader_speaks_the_browsers_language_and_the_text_stays_chinese(client: TestClient) -> None:
+    page = client.get("/read/津心办", headers={"accept-language": "en"})
+    assert '<html lang="en">' in page.text and '<main lang="zh">' in page.text
+    assert "Contents" in page.text and page.headers["vary"].startswith("Accept-Language")

@@ -1,0 +1,145 @@
+"""Answers as HTML: what is marked, what is said beside a clause, and that no text becomes markup."""
+
+from __future__ import annotations
+
+import re
+
+from corpus.datatypes import Policy
+from corpus.parser import split_policy
+from retrieval.datatypes import Answer, Citation, Row
+from web.reader import render_policy
+from web.render import mark_span, reader_url, render_citation, render_turn
+
+from .fakes import HOSTILE, FakeAssistant
+
+POLICY_TEXT = f"一、注销\n您可以注销{HOSTILE}。我们会删除您的信息。\n二、联系我们\n请拨打客服电话。"
+
+
+def hostile_assistant() -> FakeAssistant:
+    return FakeAssistant([Policy(f"坏{HOSTILE}", POLICY_TEXT)])
+
+
+def tags_in(html: str) -> set[str]:
+    return set(re.findall(r"<(\w+)", html))
+
+
+def test_only_the_quote_is_marked_inside_its_clause() -> None:
+    assert mark_span("甲<乙>丙", 1, 4) == '甲<mark lang="zh">&lt;乙&gt;</mark>丙'
+
+
+def test_a_span_outside_the_text_marks_nothing() -> None:
+    for start, end in ((-1, 2), (2, 2), (1, 9)):
+        assert mark_span("甲乙丙", start, end) == "甲乙丙"
+
+
+def test_markup_in_a_policy_shows_as_text() -> None:
+    assistant = hostile_assistant()
+    [app] = assistant.apps()
+    html = render_turn("怎么注销账号", assistant.ask("怎么注销账号", app=app))
+    assert 'class="wt-card"' in html
+    assert tags_in(html).isdisjoint({"script", "img"})
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
+    page = render_policy(assistant.policy(app), assistant.clauses(app), language="zh")
+    assert tags_in(page).isdisjoint({"script", "img"})
+
+
+def test_markup_in_a_question_shows_as_text_in_every_status() -> None:
+    assistant = FakeAssistant()
+    hostile = f'{HOSTILE}" onclick="alert(3)'
+    for question in ("津心办怎么注销账号", "津心办的股价", "怎么注销", "哪些应用可以注销", "淘宝", "天气"):
+        asked = f"{question} {hostile}"
+        html = render_turn(asked, assistant.ask(asked), offered_apps=assistant.apps(), named_app="昶联")
+        assert tags_in(html).isdisjoint({"script", "img"}), question
+        assert '" onclick' not in html, question
+
+
+def test_a_card_states_app_path_label_date_and_that_the_official_version_prevails() -> None:
+    assistant = FakeAssistant()
+    [citation] = assistant.ask("how do I delete my account in 津心办").citations
+    html = render_citation(citation, "zh")
+    for part in ("津心办", "四、您如何管理您的个人信息 › (三)注销用户管理", "四(三)", "以官方最新版本为准"):
+        assert part in html, part
+    assert ("版本日期未注明" in html) == (citation.date is None)
+    assert '<mark lang="zh">您可以在“个人中心-设置-账号注销”里注销账号。</mark>' in html
+
+
+def test_an_item_is_shown_with_its_lead_in_and_a_list_shows_it_once() -> None:
+    lead_in, item = "在以下情形中，您可以提出删除请求：", "1.我们违法处理信息；"
+    alone = make_citation(lead_in, item)
+    assert render_citation(alone, "zh").count(lead_in) == 1
+    whole = make_citation(lead_in, f"{lead_in}\n{item}")
+    assert render_citation(whole, "zh").count(lead_in) == 1
+    assert "承接上文" not in render_citation(whole, "zh")
+
+
+def make_citation(lead_in: str, text: str) -> Citation:
+    return Citation("某应用", "p", "s", None, "p.0001", (), "", lead_in, text, 0, len(text), text, 0, len(text), 0.9)
+
+
+def test_each_row_offers_to_ask_its_app_alone() -> None:
+    assistant = FakeAssistant()
+    html = render_turn("怎么注销", assistant.ask("怎么注销"))
+    assert re.findall(r'data-app="([^"]+)"', html) == list(assistant.apps())
+
+
+def test_a_row_of_an_app_that_is_not_covered_offers_nothing() -> None:
+    answer = Answer("compared", None, "zh", "对照如下。", 0.2, rows=(Row("淘宝", "unknown_app", "没有收录。"),))
+    assert "data-ask" not in render_turn("淘宝和微信", answer)
+
+
+def test_a_decline_shows_the_nearest_clauses_as_no_answer_and_the_contact() -> None:
+    html = render_turn("津心办的股价", FakeAssistant().ask("津心办的股价"))
+    assert "相近的条款（不是答案）" in html
+    assert "022-12345" in html
+    assert "<mark" not in html
+
+
+def test_the_frame_speaks_the_answers_language_and_the_quote_stays_chinese() -> None:
+    html = render_turn(
+        "how do I delete my account in 津心办", FakeAssistant().ask("how do I delete my account in 津心办")
+    )
+    assert 'class="wt-turn" lang="en"' in html
+    assert '<blockquote class="wt-clause" lang="zh">' in html
+    assert "not legal advice" in html
+
+
+def test_an_address_keeps_every_character_of_an_apps_name() -> None:
+    assert (
+        reader_url("甲/乙?#%", "p.0001", (3, 9))
+        == "read/%E7%94%B2%2F%E4%B9%99%3F%23%25?clause=p.0001&start=3&end=9#p.0001"
+    )
+
+
+def test_the_reader_shows_the_whole_text_with_the_quote_marked_in_the_cited_clause() -> None:
+    assistant = FakeAssistant()
+    [citation] = assistant.ask("how do I delete my account in 津心办").citations
+    policy = assistant.policy("津心办")
+    page = render_policy(
+        policy,
+        assistant.clauses("津心办"),
+        language="zh",
+        clause_id=citation.clause_id,
+        span=(citation.start, citation.end),
+    )
+    assert re.findall(r'<mark lang="zh">(.*?)</mark>', page) == [citation.quote]
+    assert re.findall(r'<p id="([^"]+)"[^>]*aria-current="true"', page) == [citation.clause_id]
+    shown = re.sub(r"\s", "", re.sub(r"<[^>]+>", "", page.partition("<main")[2].partition(">")[2]))
+    assert shown.replace("被引用的条款", "", 1) == re.sub(r"\s", "", policy.text)
+
+
+def test_a_quote_over_several_clauses_is_marked_in_each() -> None:
+    policy = Policy("某应用", "一、删除\n在以下情形中，您可以提出删除请求：\n1.我们违法处理信息；\n2.我们停止运营。")
+    clauses = split_policy(policy)
+    start, end = policy.text.index("在以下"), len(policy.text)
+    page = render_policy(policy, clauses, language="zh", clause_id=clauses[0].clause_id, span=(start, end))
+    marked = re.findall(r'<mark lang="zh">(.*?)</mark>', page)
+    assert marked == ["在以下情形中，您可以提出删除请求：", "1.我们违法处理信息；", "2.我们停止运营。"]
+
+
+def test_a_link_to_a_clause_of_another_version_says_so() -> None:
+    assistant = FakeAssistant()
+    page = render_policy(
+        assistant.policy("昶联"), assistant.clauses("昶联"), language="en", clause_id="0" * 16 + ".0001"
+    )
+    assert "not in the current version" in page
+    assert "aria-current" not in page

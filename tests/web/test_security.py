@@ -1,0 +1,174 @@
+"""The wall: which paths exist, what every response says about itself, and who may ask."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from starlette.testclient import TestClient
+
+from web.security import COMMON_HEADERS, chat_policy
+
+QUESTION = {"question": "津心办怎么注销"}
+GRADIO_PATHS = [
+    "/config",
+    "/config/",
+    "/login",
+    "/logout",
+    "/token",
+    "/user",
+    "/monitoring",
+    "/monitoring/",
+    "/monitoring/summary",
+    "/manifest.json",
+    "/robots.txt",
+    "/static/img/logo.svg",
+    "/svelte/svelte.js",
+    "/gradio_api",
+    "/gradio_api/",
+    "/gradio_api/info",
+    "/gradio_api/openapi.json",
+    "/gradio_api/api_info",
+    "/gradio_api/upload",
+    "/gradio_api/upload_progress",
+    "/gradio_api/file=/etc/passwd",
+    "/gradio_api/file/etc/passwd",
+    "/gradio_api/proxy=http://127.0.0.1",
+    "/gradio_api/stream/a/b/c/playlist.m3u8",
+    "/gradio_api/startup-events",
+    "/gradio_api/app_id",
+    "/gradio_api/dev/reload",
+    "/gradio_api/heartbeat/a",
+    "/gradio_api/queue/join",
+    "/gradio_api/queue/data",
+    "/gradio_api/queue/status",
+    "/gradio_api/component_server",
+    "/gradio_api/reset",
+    "/gradio_api/cancel",
+    "/gradio_api/call/answer",
+    "/gradio_api/run/answer",
+    "/gradio_api/api/predict",
+    "/gradio_api/deep_link",
+    "/gradio_api/vibe-code",
+    "/gradio_api/monitoring",
+    "/gradio_api/mcp/",
+    "/gradio_api/flag",
+    "/flag",
+    "/openapi.json",
+    "/docs",
+    "/redoc",
+    "/file=/etc/passwd",
+    "/assets/../../etc/passwd",
+    "/assets/..%2f..%2f..%2fetc%2fpasswd",
+    "/page/..%2fserver.py",
+    "/page/server.py",
+]
+
+
+@pytest.mark.parametrize("path", GRADIO_PATHS)
+def test_what_the_page_does_not_need_is_not_there(client: TestClient, path: str) -> None:
+    assert client.get(path).status_code == 404
+    assert client.post(path, json={}).status_code in (404, 405)
+
+
+def test_the_page_and_all_that_it_names_are_there(client: TestClient) -> None:
+    page = client.get("/")
+    assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    named = set(re.findall(r'(?:src|href)="\.?/?((?:assets|page)/[^"]+|theme\.css[^"]*)"', page.text))
+    assert {name.partition("?")[0] for name in named} >= {"page/theme.css", "page/chat.css", "page/chat.js"}
+    assert any(name.startswith("assets/") for name in named)
+    for name in named:
+        assert client.get(f"/{name}").status_code == 200, name
+    assert not re.search(r'(?:src|href|content)="(?:https?:)?//', page.text)
+
+
+def test_nothing_of_gradio_shows_behind_a_query(client: TestClient) -> None:
+    page = client.get("/").text
+    for query in ("view=api", "view=settings", "__theme=dark", "deep_link=1", "__sign=x"):
+        answer = client.get(f"/?{query}")
+        assert answer.status_code == 200
+        assert len(answer.text) == pytest.approx(len(page), abs=400), query
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/"),
+        ("HEAD", "/"),
+        ("GET", "/theme.css"),
+        ("GET", "/page/chat.js"),
+        ("GET", "/assets/none.js"),
+        ("GET", "/read/津心办"),
+        ("GET", "/read/无"),
+        ("GET", "/healthz"),
+        ("GET", "/api/v1/apps"),
+        ("GET", "/config"),
+        ("OPTIONS", "/api/v1/ask"),
+        ("POST", "/api/v1/ask"),
+        ("POST", "/gradio_api/run/predict"),
+        ("TRACE", "/"),
+    ],
+)
+def test_every_response_carries_the_headers(client: TestClient, method: str, path: str) -> None:
+    headers = client.request(method, path, headers={"origin": "https://elsewhere.example"}).headers
+    for name, value in COMMON_HEADERS.items():
+        assert headers[name] == value
+    policy = headers["content-security-policy"]
+    assert "default-src 'none'" in policy and "frame-ancestors 'self'" in policy
+    assert not [name for name in headers if name.startswith("access-control-")]
+
+
+def test_a_failure_inside_gradio_carries_the_headers_too(client: TestClient) -> None:
+    response = client.post("/gradio_api/run/predict", json={"fn_index": 99, "data": []})
+    assert response.status_code == 500
+    assert response.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"origin": "http://testserver"}, 200),
+        ({"origin": "http://testserver", "sec-fetch-site": "same-origin"}, 200),
+        ({"origin": "https://public.example", "x-forwarded-host": "public.example"}, 200),
+        ({"origin": "https://elsewhere.example"}, 403),
+        ({"origin": "null"}, 403),
+        ({"sec-fetch-site": "cross-site"}, 403),
+        ({"sec-fetch-site": "same-site", "origin": "http://testserver:81"}, 403),
+    ],
+)
+def test_a_page_of_another_site_may_not_ask(client: TestClient, headers: dict[str, str], status: int) -> None:
+    assert client.post("/api/v1/ask", json=QUESTION, headers=headers).status_code == status
+    call = client.post("/gradio_api/run/predict", json={"fn_index": 0, "data": ["天气", "", []]}, headers=headers)
+    assert call.status_code == status
+
+
+def test_only_the_pages_own_inline_scripts_run(client: TestClient) -> None:
+    response = client.get("/")
+    policy = response.headers["content-security-policy"]
+    assert policy == chat_policy(response.content)
+    assert "'unsafe-inline'" not in policy.partition("script-src")[2]
+    inline = [script for script in re.findall(r"<script(?![^>]*src=)[^>]*>", response.text)]
+    assert policy.count("'sha256-") == len(inline) > 0
+    changed = response.content.replace(b"</body>", b"<script>evil()</script></body>")
+    assert chat_policy(changed) != policy
+
+
+def test_the_reader_runs_no_script(client: TestClient) -> None:
+    policy = client.get("/read/津心办").headers["content-security-policy"]
+    assert "script-src" not in policy and "default-src 'none'" in policy
+
+
+def test_assets_are_kept_and_the_page_is_compressed(client: TestClient) -> None:
+    page = client.get("/")
+    asset = re.search(r"assets/[\w.-]+\.js", page.text)
+    assert asset is not None
+    assert "immutable" in client.get(f"/{asset.group()}").headers["cache-control"]
+    assert page.headers["content-encoding"] == "gzip"
+
+
+def test_no_web_socket_opens(client: TestClient) -> None:
+    from starlette.websockets import WebSocketDisconnect
+
+    with pytest.raises(WebSocketDisconnect), client.websocket_connect("/gradio_api/queue/join"):
+        pass
