@@ -140,7 +140,7 @@ def build_router(assistant: Assistant) -> APIRouter:
     def apps() -> Response:
         return JSONResponse(list(assistant.apps()))
 
-    @router.get("/api/v1/policies/{app}")
+    @router.get("/api/v1/policies/{app:path}")
     def read_policy(app: str) -> Response:
         policy = require(app)
         with answering():
@@ -153,7 +153,7 @@ def build_router(assistant: Assistant) -> APIRouter:
     def healthz() -> Response:
         return JSONResponse({"status": "ok"})
 
-    @router.get("/read/{app}")
+    @router.get("/read/{app:path}")
     def read(
         request: Request, app: str, clause: str | None = None, start: str | None = None, end: str | None = None
     ) -> Response:

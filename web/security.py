@@ -20,9 +20,9 @@ MAX_BODY_BYTES = 64 * 1024
 
 # Gradio answers far more than its page asks for (uploads, files of the server, run history, monitoring, API pages).
 # These are the requests that the page makes; tests/web/test_page.py fails when Gradio starts to need another.
-PAGE_PATHS = re.compile(r"/|/assets/[\w.-]+|/theme\.css|/favicon\.ico|/page/[\w.-]+|/read/[^/]+")
+PAGE_PATHS = re.compile(r"/|/assets/[\w.-]+|/theme\.css|/favicon\.ico|/page/[\w.-]+|/read/.+")
 CALL_PATHS = re.compile(r"/gradio_api/run/predict")
-READ_PATHS = re.compile(r"/healthz|/api/v1/(?:apps|policies/[^/]+)")
+READ_PATHS = re.compile(r"/healthz|/api/v1/(?:apps|policies/.+)")
 ASK_PATHS = re.compile(r"/api/v1/(?:ask|search|compare)")
 
 INLINE_SCRIPT = re.compile(rb"<script(?![^>]*\bsrc=)[^>]*>(.*?)</script>", re.DOTALL)
@@ -68,8 +68,10 @@ class SecurityMiddleware:
     Compression stands outside of it: the page's scripts are hashed here and must still be readable.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, root_path: str = "") -> None:
+        """Put ``app`` behind the wall; ``root_path`` is the sub-path of a proxy, which may or may not strip it."""
         self.app = app
+        self.root_path = root_path.rstrip("/")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -78,7 +80,10 @@ class SecurityMiddleware:
         if scope["type"] != "http":  # the page opens no web socket
             await send({"type": "websocket.close", "code": 1008})
             return
-        path = scope["path"].removeprefix(scope.get("root_path", "")) or "/"
+        path = scope["path"]
+        if f"{path}/".startswith(f"{self.root_path}/"):
+            path = path[len(self.root_path) :] or "/"
+        scope = {**scope, "root_path": self.root_path, "path": self.root_path + path}
         headers = Headers(scope=scope)
         method = scope["method"]
         language = negotiate_language(headers.get("accept-language"))

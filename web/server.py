@@ -34,7 +34,7 @@ def create_app(assistant: Assistant, settings: WebSettings) -> FastAPI:
     from web.page import PageRewriter
     from web.security import SecurityMiddleware
 
-    app = FastAPI(title="Wentiao", openapi_url=None, root_path=settings.root_path)
+    app = FastAPI(title="Wentiao", openapi_url=None)
     app.include_router(build_router(assistant))
     add_problem_handlers(app)
     contents = {name: (Path(__file__).parent / name).read_bytes() for name in PAGE_FILES}
@@ -49,7 +49,7 @@ def create_app(assistant: Assistant, settings: WebSettings) -> FastAPI:
     mount_chat(app, assistant)
     # The last one added is the outermost.
     app.add_middleware(PageRewriter, version=version)
-    app.add_middleware(SecurityMiddleware)
+    app.add_middleware(SecurityMiddleware, root_path=settings.root_path)
     app.add_middleware(GZipMiddleware)
     return app
 
