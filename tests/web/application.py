@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,13 +20,15 @@ from web.server import WebSettings, create_app
 def build_app(assistant: Any, root_path: str = "") -> FastAPI:
     """Return the application around ``assistant``.
 
-    Without a running event loop Gradio makes several and closes none of them, and warnings are errors here.
+    Without a running event loop Gradio makes several and closes none of them, and warnings are errors here. The
+    loop runs in a thread of its own because Playwright keeps one running in this.
     """
 
     async def build() -> FastAPI:
         return create_app(assistant, WebSettings(root_path=root_path))
 
-    return asyncio.run(build())
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(lambda: asyncio.run(build())).result()
 
 
 @contextmanager

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 
+TIMEOUT = 20_000  # milliseconds; the slowest step takes two seconds on an idle machine of two cores
 CHROMIUM = Path("/usr/bin/chromium")
 QUESTION = "how do I delete my account in 津心办"
 MENU_PATH = "个人中心-设置-账号注销"
@@ -62,6 +63,7 @@ def opened(
     """Open the page; afterwards nothing has been asked of another host, refused by the server or thrown."""
     permissions = ["clipboard-read", "clipboard-write"]
     context = browser.new_context(locale=locale, viewport=viewport, permissions=permissions)
+    context.set_default_timeout(TIMEOUT)
     host = urlsplit(address).netloc
     troubles: list[str] = []
 
@@ -86,11 +88,13 @@ def opened(
     context.on("console", watch_console)
     page = context.new_page()
     page.on("dialog", lambda dialog: troubles.append(f"a script ran: {dialog.message}"))
-    page.goto(address)
-    page.wait_for_selector("#wt-log[role=log]", state="attached")
-    yield page
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page scrolls sideways"
-    context.close()
+    try:
+        page.goto(address)
+        page.wait_for_selector("#wt-log[role=log]", state="attached")
+        yield page
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page scrolls sideways"
+    finally:
+        context.close()
     assert troubles == []
 
 
