@@ -18,6 +18,9 @@ from retrieval.question import asks_for_list, asks_yes_no, stance
 from retrieval.search import Ranking
 
 TEXT_LENGTH = 160  # characters of a quote repeated in the answer's text: two lines of a card on a phone
+# Characters of a list that is quoted from lead-in to last item; of a longer one the best clause is quoted alone.
+LONGEST_LIST = 600
+LONGEST_LIST_ASKED_FOR = 2000
 # Both in standard deviations of the policy's unit scores; chosen by quote F1 on dev (docs/benchmarks.md).
 FACT_BONUS = 1.0  # what holding a fact of the wanted kind is worth in a sentence
 NEIGHBOUR_MARGIN = 0.6  # how far below the best a sentence beside it may score and still be quoted with it
@@ -97,8 +100,10 @@ def cite(ranking: Ranking, ordinal: int, asked: Asked) -> Citation:
     """Return the citation of clause ``ordinal``: its sentence, or its whole list where the list is what answers."""
     segment = ranking.segment
     clause = segment.clauses[ordinal]
-    whole = list_span(segment, ordinal) if clause.kind == "lead_in" or asks_for_list(asked.question) else None
-    if whole is not None:
+    asked_for = asks_for_list(asked.question)
+    whole = list_span(segment, ordinal) if clause.kind == "lead_in" or asked_for else None
+    longest = LONGEST_LIST_ASKED_FOR if asked_for else LONGEST_LIST
+    if whole is not None and whole[2] - whole[1] <= longest:
         head, start, end = whole
         clause = segment.clauses[head]
         text_span = quote_span = (start, end)

@@ -253,7 +253,7 @@ class Assistant:
     def _answer(self, segment: Segment, asked: Sequence[Asked], vectors: NDArray[np.float32], top_k: int) -> Answer:
         verdicts = [self._judge(segment, one, vector) for one, vector in zip(asked, vectors, strict=True)]
         if not any(map(self._is_answered, verdicts)):
-            return self._silent(verdicts[0])
+            return self._silent(max(verdicts, key=lambda verdict: verdict.confidence))
         citations: list[Citation] = []
         facts: list[Fact] = []
         lines: list[str] = []
