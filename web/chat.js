@@ -41,7 +41,12 @@ window.wentiao = (() => {
   };
   const append = (html) => {
     byId("wt-log").insertAdjacentHTML("beforeend", html);
-    return byId("wt-log").lastElementChild;
+    const node = byId("wt-log").lastElementChild;
+    for (const mark of node.querySelectorAll(".wt-clause mark")) {
+      const clause = mark.closest(".wt-clause"); // a long one scrolls: show the sentence that answers
+      clause.scrollTop = mark.getBoundingClientRect().top - clause.getBoundingClientRect().top - 40;
+    }
+    return node;
   };
   const show = (node) => {
     const reduced = matchMedia("(prefers-reduced-motion: reduce)").matches;

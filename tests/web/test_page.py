@@ -116,6 +116,7 @@ def test_the_readmes_question_is_answered_and_its_clause_opens_in_its_place(
         card = page.locator(".wt-card").first
         assert MENU_PATH in card.locator("mark").inner_text()
         assert "四、您如何管理您的个人信息 › (三)注销用户管理" in card.inner_text()
+        assert card.locator("code").inner_text() == "四(三)"
         assert MENU_PATH in page.locator(".wt-fact").first.inner_text()
         with page.context.expect_page() as reader_page:
             card.locator("a").click()
@@ -136,6 +137,8 @@ def test_a_decline_is_in_its_own_words_and_cites_nothing(
     with opened(browser, real_page, viewport=viewport) as page:
         ask(page, "淘宝怎么注销账号")
         assert "淘宝" in page.locator(".wt-unknown_app .wt-text").inner_text()
+        page.locator("#wt-new").click()
+        page.locator(".wt-welcome").wait_for()
         ask(page, "今天天气怎么样")
         assert page.locator(".wt-off_topic").count() == 1
         assert page.locator(".wt-card").count() == 0
