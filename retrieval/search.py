@@ -18,11 +18,11 @@ FloatArray = NDArray[np.float32]
 class Weights:
     """How the parts of a clause's score are weighed; chosen by ``python -m evaluation ablation``."""
 
-    sentence: float = 0.7
+    sentence: float = 0.5
     """Share of the best sentence's similarity beside the whole clause's, 0 to 1."""
     lexical: float = 1.0
     """Standard deviations of the dense scores that full lexical coverage is worth."""
-    expansion: float = 1.0
+    expansion: float = 0.5
     """Weight of a glossary word beside one of the question's own."""
 
 
