@@ -2,7 +2,7 @@
 
 Writes the entry of the encoder in ``retrieval/decisions.json``: whether the best clause answers, from the questions on
 the held-out training policies, and whether a question is one for a policy, from those of the other training policies
-against ``training/off_topic.jsonl``. The dev questions have no part in it.
+and the glossary's wordings against ``training/off_topic.jsonl``. The dev questions have no part in it.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ _log = logging.getLogger(__name__)
 ON_TOPIC_QUESTIONS = 1500  # of the training questions: three for each that is off topic
 DECLINED_ON_TOPIC = 0.005  # share of questions about policies that may be taken for off topic
 FOLDS = 8
+PLATEAU = 0.1  # on either side; on some 500 questions the gain's standard error is 0.05
 
 
 def understand_all(questions: Sequence[str], resolver: AppResolver, glossary: Glossary) -> list[Asked]:
@@ -113,13 +114,15 @@ def fit_answers(
 
 
 def best_threshold(confidences: NDArray[np.float64], answerable: NDArray[np.bool_]) -> float:
-    """Return the threshold with the largest share of answerable answered less share of unanswerable answered."""
-    candidates = np.unique(np.round(confidences, 3))
-    gains = [
-        (confidences[answerable] >= candidate).mean() - (confidences[~answerable] >= candidate).mean()
-        for candidate in candidates
-    ]
-    return float(candidates[int(np.argmax(gains))])
+    """Return the threshold around which the gain is largest, to two decimals.
+
+    The gain is the share of the answerable that is answered less that of the unanswerable. Near its top it jumps with the
+    sample, so it is averaged over the thresholds within ``PLATEAU``.
+    """
+    grid = np.arange(0, 1.001, 0.01)
+    gains = np.array([(confidences[answerable] >= t).mean() - (confidences[~answerable] >= t).mean() for t in grid])
+    smooth = np.array([gains[np.abs(grid - t) <= PLATEAU].mean() for t in grid])
+    return round(float(grid[int(np.argmax(smooth))]), 2)
 
 
 def fit_on_topic(on_topic: Sequence[Asked], off_topic: Sequence[Asked], encoder: Encoder) -> dict[str, Any]:
@@ -159,13 +162,17 @@ def main(arguments: Sequence[str]) -> int:
     own = [question for question in questions if question.app in left_out]
     others = [question.question for question in questions if question.app not in left_out]
     sample = others[:: max(1, len(others) // ON_TOPIC_QUESTIONS)]
+    # People also type a word or two; the glossary's own wordings stand for those.
+    keywords = [phrase for term in load_glossary() for phrase in (*term.zh[:1], *term.plain[:1], *term.en[:1])]
     off_topic = [str(row["question"]) for row in read_jsonl(Path("training/off_topic.jsonl"))]
     entry = {
         "answers": fit_answers(
             segments, own, understand_all([one.question for one in own], resolver, glossary), encoder
         ),
         "on_topic": fit_on_topic(
-            understand_all(sample, resolver, glossary), understand_all(off_topic, resolver, glossary), encoder
+            understand_all([*sample, *keywords], resolver, glossary),
+            understand_all(off_topic, resolver, glossary),
+            encoder,
         ),
     }
     record = json.loads(options.out.read_text(encoding="utf-8")) if options.out.exists() else {}

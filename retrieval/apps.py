@@ -29,7 +29,8 @@ class Mention:
     """An app named in a question: ``question[start:end]``; ``app`` is ``None`` for one that is not in the corpus.
 
     ``name`` is the app's name in the corpus, in the general list, or as typed. A ``partner`` is not what the question
-    is about: a way to sign in, to pay, to share, a component.
+    is about: a way to sign in, to pay, to share, a component. An ``invented`` name
+    is in no list: it only stands where a name would.
     """
 
     app: str | None
@@ -37,6 +38,7 @@ class Mention:
     start: int
     end: int
     partner: bool = False
+    invented: bool = False
 
 
 @dataclass(frozen=True)
@@ -179,7 +181,7 @@ class AppResolver:
         if all(mention.partner for mention in mentions):
             for start, end in reading.find_invented(self._words, self._brands):
                 if all(end <= mention.start or mention.end <= start for mention in mentions):
-                    mentions.append(Mention(None, question[start:end], start, end))
+                    mentions.append(Mention(None, question[start:end], start, end, invented=True))
             mentions.sort(key=lambda mention: mention.start)
         named = [mention for mention in mentions if not mention.partner]
         across = len({mention.name for mention in named}) != 1 and reading.asks_across

@@ -121,17 +121,20 @@ class Assistant:
             return self._off_topic(None, language)
         turns = [Turn(turn) if isinstance(turn, str) else turn for turn in history]
         named = self._resolver.resolve(question)
-        parts = split_parts(self._complete(named, turns, language), language=language)
-        asked = [self._understand(part, language) for part in parts]
+        alone = simplify(named.stripped)
+        complete = self._complete(alone, named, turns, language)
+        parts = split_parts(complete, language=language)
+        asked = [self._understand(part, language) for part in (*parts, alone)]
         language = asked[0].language
-        vectors = self._encoder.encode_queries([one.query.text for one in asked])
+        vectors = self._encoder.encode_queries([one.query.text for one in (asked if complete != alone else asked[:-1])])
         on_topic = any(
-            self._decision.is_on_topic(vector, one.concept_count) for one, vector in zip(asked, vectors, strict=True)
+            self._decision.is_on_topic(vector, one.concept_count) for one, vector in zip(asked, vectors, strict=False)
         )
+        asked, vectors = asked[: len(parts)], vectors[: len(parts)]
         if app is not None:
             subjects: tuple[str, ...] = (self._resolver.find(app) or well_formed(app),)
         else:
-            subjects = named.subjects or self._subject_of_history(turns)
+            subjects = named.subjects or (() if named.across_apps else self._subject_of_history(turns))
         if not on_topic:
             known = [subject for subject in subjects if subject in self._segments]
             return self._off_topic(known[0] if len(known) == 1 else None, language)
@@ -220,14 +223,18 @@ class Assistant:
             raise ValueError(f"no app {app!r} in the index; it has, for instance: {near}")
         return self._segments[name]
 
-    def _complete(self, named: Resolution, turns: Sequence[Turn], language: Language) -> str:
-        """Return the question without its app, an elliptical one together with the question before it."""
-        text = simplify(named.stripped)
-        elliptical = is_elliptical(text, language=language)
+    def _complete(self, alone: str, named: Resolution, turns: Sequence[Turn], language: Language) -> str:
+        """Return ``alone``, the question without its app; an elliptical one together with the question before it.
+
+        A name that is in no list may be no name at all: such a question stands by itself.
+        """
+        text = alone
+        invented = any(mention.invented for mention in named.mentions)
+        elliptical = is_elliptical(text, language=language) and not invented
         for turn in reversed(turns):
             if not elliptical:
                 break
-            before = simplify(self._resolver.resolve(well_formed(turn.question)).stripped)
+            before = simplify(self._resolver.resolve(turn.question).stripped)
             elliptical = is_elliptical(before, language=detect_language(before))
             text = f"{before} {text}"
         return text
