@@ -35,7 +35,7 @@ from training.data import held_out, read_jsonl
 _log = logging.getLogger(__name__)
 
 ON_TOPIC_QUESTIONS = 1500  # of the training questions: three for each that is off topic
-DECLINED_ON_TOPIC = 0.005  # share of questions about policies that may be taken for off topic
+DECLINED_ON_TOPIC = 0.01  # share of questions about policies that may be taken for off topic
 FOLDS = 8
 PLATEAU = 0.1  # on either side; on some 500 questions the gain's standard error is 0.05
 
@@ -116,7 +116,7 @@ def fit_answers(
 def best_threshold(confidences: NDArray[np.float64], answerable: NDArray[np.bool_]) -> float:
     """Return the threshold around which the gain is largest, to two decimals.
 
-    The gain is the share of the answerable that is answered less that of the unanswerable. Near its top it jumps with the
+    The gain is the share of the answerable answered less that of the unanswerable. Near its top it jumps with the
     sample, so it is averaged over the thresholds within ``PLATEAU``.
     """
     grid = np.arange(0, 1.001, 0.01)
