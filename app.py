@@ -60,6 +60,10 @@ def build_index(settings: Settings, policies: Sequence[Path], out: Path | None) 
     from index.encoder import load_encoder
     from index.store import build_index, default_index_folder
 
+    if policies and not (out or settings.index):
+        raise ValueError(
+            "say where an index of your own policies goes: --out PATH, or WENTIAO_INDEX in the environment"
+        )
     folder = out or settings.index or default_index_folder()
     loaded = load_policies(policies or [default_policies_folder()])
     build_index(loaded, folder, load_encoder(settings.model), progress=ProgressBar())

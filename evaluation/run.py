@@ -124,7 +124,8 @@ def score_question(assistant: Assistant, question: Question) -> Outcome:
 def resolve_question(assistant: Assistant, question: Question) -> Resolution:
     """Ask ``question`` without saying which app it is about."""
     answer = assistant.ask(question.question)
-    return Resolution(question, answer.status, answer.app, any(c.app != question.app for c in answer.citations))
+    cited = [*answer.citations, *(row.citation for row in answer.rows if row.citation)]
+    return Resolution(question, answer.status, answer.app, any(citation.app != question.app for citation in cited))
 
 
 def judge_situation(assistant: Assistant, situation: Situation) -> Verdict:

@@ -14,7 +14,6 @@ from pathlib import Path
 from evaluation import report, run
 from evaluation.questions import Question, load_questions, load_situations
 from index.encoder import Encoder, load_encoder
-from index.errors import IndexMismatchError, IndexNotBuiltError
 from retrieval import Assistant
 
 log = logging.getLogger(__name__)
@@ -53,7 +52,11 @@ def score(options: Namespace) -> int:
             result["index"] = "the shipped policies and the 130 others"
         else:
             folders = [SEEDS, _dev_policies(questions_folder, policies)]
-            assistant = open_index(options.index or CACHE / "dev", folders, encoder)
+            assistant = (
+                Assistant.open(options.index, encoder=encoder)
+                if options.index
+                else open_index(CACHE / "dev", folders, encoder)
+            )
             result["index"] = str(options.index or "the shipped policies and the six dev apps")
         log.info("%d questions", len(questions))
         result["milliseconds"] = report.report_times(
@@ -80,11 +83,7 @@ def score(options: Namespace) -> int:
 
 
 def open_index(path: Path, folders: Sequence[Path], encoder: Encoder) -> run.Assistant:
-    """Open the index at ``path``; where it is absent or no longer fits, first build it by the public command."""
-    try:
-        return Assistant.open(path, encoder=encoder)
-    except (IndexNotBuiltError, IndexMismatchError) as reason:
-        log.info("building %s: %s", path, reason)
+    """Bring the index at ``path`` up to date by the public command, which encodes what is new, and open it."""
     sources = [argument for folder in folders for argument in ("--policies", str(folder))]
     command = [sys.executable, "-m", "app", "index", "build", *sources, "--out", str(path)]
     subprocess.run(command, cwd=ROOT, check=True, stdout=sys.stderr)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import re
 import tempfile
@@ -25,6 +27,13 @@ B = 0.5  # clauses of very different length: python -m evaluation ablation
 
 _WORD = re.compile(r"[a-z0-9]+(?:[.@_+-][a-z0-9]+)*|[\u3400-\u9fff]+")
 _PARTICLES = frozenset("的了是在和与或及并也就都而但把被让给向对从到为以之其这那哪吗呢吧啊嘛么你我他她它们个")
+
+
+@cache
+def tokenizer_version() -> str:
+    """Return the name of all that decides a token or its weight: this code, the words, BM25's settings."""
+    words = [TOKENIZER_VERSION, K1, B, load_words(), [term.zh for term in load_glossary()]]
+    return hashlib.sha256(json.dumps(words, ensure_ascii=False).encode()).hexdigest()[:16]
 
 
 @cache
@@ -58,7 +67,7 @@ def tokenize(text: str) -> list[str]:
     Chinese words come with their parts (``cut_for_search``), so that 注销账号 is found by 注销.
 
     >>> tokenize("如何注销账号? IMEI")
-    ['如何', '注销', '账号', '注销账号', 'imei']
+    ['如何', '注销', '销账', '账号', '注销账号', 'imei']
     """
     tokens: list[str] = []
     for run in _WORD.findall(fold(text)):

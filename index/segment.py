@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from corpus.datatypes import Clause, Policy
 from corpus.parser import PARSER_VERSION
-from index.lexical import TOKENIZER_VERSION, LexicalIndex
+from index.lexical import LexicalIndex, tokenizer_version
 from index.units import UNITS_VERSION, Unit
 
 if TYPE_CHECKING:
     import faiss
 
-FORMAT_VERSION = "1"
+FORMAT_VERSION = "2"
 
 
 def made_by(encoder_fingerprint: str) -> dict[str, str]:
@@ -29,7 +29,7 @@ def made_by(encoder_fingerprint: str) -> dict[str, str]:
         "encoder": encoder_fingerprint,
         "format": FORMAT_VERSION,
         "parser": PARSER_VERSION,
-        "tokenizer": TOKENIZER_VERSION,
+        "tokenizer": tokenizer_version(),
         "units": UNITS_VERSION,
     }
 
@@ -75,6 +75,7 @@ class Segment:
         """The vectors as an exact inner-product index."""
         import faiss
 
+        faiss.omp_set_num_threads(1)  # its pool and torch's fight over the cores
         flat = faiss.IndexFlatIP(self.vectors.shape[1])
         flat.add(self.vectors)
         return flat

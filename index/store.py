@@ -33,6 +33,8 @@ from index.units import Unit, clause_units, embedding_texts, lexical_texts
 
 _log = logging.getLogger(__name__)
 
+CHECKSUMS = "checksums.json"
+
 
 @dataclass(frozen=True)
 class Generation:
@@ -49,7 +51,7 @@ def build_index(policies: Sequence[Policy], out: Path, encoder: Encoder, *, prog
     Segments that are there already are kept as they are, so adding one policy encodes one policy. Killed at any
     moment, the generation from before stands. A second builder waits for the first.
 
-    :raises ValueError: if ``policies`` is empty or names an app twice.
+    :raises ValueError: if ``policies`` is empty or names an app twice, or one of them holds no clause.
     """
     from filelock import FileLock
 
@@ -64,14 +66,9 @@ def build_index(policies: Sequence[Policy], out: Path, encoder: Encoder, *, prog
         for leftover in segments_folder.glob(".partial-*"):
             shutil.rmtree(leftover)
         names = [segment_name(policy, encoder.fingerprint) for policy in policies]
-        files = {name: _hash_files(segments_folder / name) for name in names if (segments_folder / name).is_dir()}
-        known = _files_in_current(out)
-        # What an earlier generation vouches for must still match; a damaged segment is written again.
-        missing = [
-            (policy, name)
-            for policy, name in zip(policies, names, strict=True)
-            if name not in files or known.get(name, files[name]) != files[name]
-        ]
+        # A segment that is there but not as it was written is written again.
+        files = {name: _hash_files(segments_folder / name) for name in names if _is_whole(segments_folder / name)}
+        missing = [(policy, name) for policy, name in zip(policies, names, strict=True) if name not in files]
         for name, segment in _make_segments(missing, encoder, progress):
             files[name] = _write_segment(segment, segments_folder / name)
         manifest: dict[str, object] = {
@@ -149,6 +146,10 @@ def _make_segments(
     outlines: list[tuple[Policy, str, tuple[Clause, ...], tuple[Unit, ...]]] = []
     for policy, name in missing:
         clauses = parse_policy(policy).clauses
+        if not clauses:
+            raise ValueError(
+                f"the policy of {policy.app!r} holds no clause, only headings or rules; give its whole text"
+            )
         units = clause_units(clauses)
         total += len(units)
         outlines.append((policy, name, clauses, units))
@@ -168,8 +169,10 @@ def _write_segment(segment: Segment, folder: Path) -> dict[str, str]:
     """Write beside the final place, make it durable, then rename: the folder is whole or not there."""
     partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder.parent))
     segment.save(partial / "segment")
+    checksums = json.dumps(_hash_files(partial / "segment"), sort_keys=True)
+    (partial / "segment" / CHECKSUMS).write_text(checksums, encoding="utf-8")
     files = _hash_files(partial / "segment")
-    for path in sorted((partial / "segment").rglob("*")):
+    for path in (partial / "segment", *sorted((partial / "segment").rglob("*"))):
         _sync(path)
     if folder.exists():
         folder.rename(partial / "damaged")
@@ -204,12 +207,15 @@ def _read_manifest(out: Path) -> tuple[str, dict[str, Any]]:
     return name, json.loads(content)
 
 
-def _files_in_current(out: Path) -> dict[str, dict[str, str]]:
+def _is_whole(segment: Path) -> bool:
+    """Say whether a segment's folder holds exactly the files that were written, by the checksums among them."""
     try:
-        _, manifest = _read_manifest(out)
-    except (IndexNotBuiltError, IndexMismatchError):
-        return {}
-    return {entry["name"]: entry["files"] for entry in manifest["segments"]}
+        recorded = json.loads((segment / CHECKSUMS).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return False
+    files = _hash_files(segment)
+    del files[CHECKSUMS]
+    return bool(files == recorded)
 
 
 def _hash_files(folder: Path) -> dict[str, str]:

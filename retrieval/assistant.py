@@ -17,7 +17,7 @@ from retrieval.datatypes import Answer, Citation, Fact, Language, Passage, Row, 
 from retrieval.decide import Decision, answer_features, load_decision
 from retrieval.gloss import Glosser
 from retrieval.query import Asked, Glossary, understand
-from retrieval.question import detect_language, is_elliptical, is_gibberish, simplify, split_parts
+from retrieval.question import detect_language, is_elliptical, is_gibberish, simplify, split_parts, well_formed
 from retrieval.search import Ranking, merge, rank
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class Assistant:
         language = detect_language(question)
         if is_gibberish(question):
             return self._off_topic(None, language)
-        turns = [Turn(turn) if isinstance(turn, str) else turn for turn in history]
+        turns = [_turn(turn) for turn in history]
         named = self._resolver.resolve(question)
         alone = simplify(named.stripped)
         complete = self._complete(alone, named, turns, language)
@@ -139,7 +139,8 @@ class Assistant:
             known = [subject for subject in subjects if subject in self._segments]
             return self._off_topic(known[0] if len(known) == 1 else None, language)
         if app is None and (named.across_apps or len(subjects) > 1):
-            rows, confidence = self._compare(subjects or self.apps(), asked[0], vectors[0])
+            whole, vector = self._whole(complete, asked, vectors)
+            rows, confidence = self._compare(subjects or self.apps(), whole, vector)
             count = sum(row.status == "answered" for row in rows)
             text = message("answer.compared_count", language, total=len(rows), answered=count)
             return Answer("compared", None, language, text, confidence, rows=rows)
@@ -149,12 +150,12 @@ class Assistant:
             return self._answer(self._segments[subjects[0]], asked, vectors, min(top_k, MAX_CITATIONS))
         if len(self._segments) == 1:
             return self._answer(next(iter(self._segments.values())), asked, vectors, min(top_k, MAX_CITATIONS))
-        return self._which_app(asked[0], vectors[0])
+        return self._which_app(*self._whole(complete, asked, vectors))
 
     def search(self, query: str, app: str | None = None, top_k: int = 10, rerank: bool = True) -> tuple[Passage, ...]:
         """Return the ``top_k`` best clauses of ``app``, else of the apps that ``query`` names, else of all.
 
-        :param rerank: False for the first stage alone.
+        :param rerank: False for the first stage alone, which today is all there is: both give the same.
         :raises ValueError: if ``top_k`` is below 1 or ``app`` is not in the index.
         """
         if top_k < 1:
@@ -243,11 +244,20 @@ class Assistant:
         for turn in reversed(turns):
             subjects = (turn.app,) if turn.app else self._resolver.resolve(turn.question).subjects
             if subjects:
-                return (self._resolver.find(subjects[0]) or well_formed(subjects[0]),)
+                return tuple(dict.fromkeys(self._resolver.find(name) or name for name in subjects))
         return ()
 
     def _understand(self, text: str, language: Language) -> Asked:
         return understand(text, language, self._glossary)
+
+    def _whole(
+        self, text: str, asked: Sequence[Asked], vectors: NDArray[np.float32]
+    ) -> tuple[Asked, NDArray[np.float32]]:
+        """Return the question and its vector as one: where each app gets a line, its parts are searched together."""
+        if len(asked) == 1:
+            return asked[0], vectors[0]
+        whole = self._understand(text, asked[0].language)
+        return whole, self._encoder.encode_queries([whole.query.text])[0]
 
     def _judge(self, segment: Segment, asked: Asked, vector: NDArray[np.float32]) -> Verdict:
         ranking = rank(segment, asked.query, vector)
@@ -355,6 +365,7 @@ class Assistant:
         return Row(verdict.app, "answered", answer_line(citation, facts, verdict.asked, self._glosser), facts, citation)
 
 
-def well_formed(text: str) -> str:
-    """Return ``text`` with a question mark for every lone surrogate: JSON may carry them, UTF-8 and models may not."""
-    return text.encode(errors="replace").decode()
+def _turn(turn: Turn | str) -> Turn:
+    if isinstance(turn, str):
+        return Turn(well_formed(turn))
+    return Turn(well_formed(turn.question), well_formed(turn.app) if turn.app else None)

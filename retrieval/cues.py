@@ -60,6 +60,7 @@ _SIGN_INTO = re.compile(r"\b(?:in ?to|to)\s+(?:the )?[“\"]?$|(?:登录?|登陆
 _SHARED_TO = re.compile(
     r"(?:(?:分享|转发|同步|发|跳转?)(?:到|给|至|去)|接入了?|对接|集成了?|嵌入|第三方[^,，。?？]{0,8}(?:比如|例如|如))\s*[“\"「]?$"
 )
+_RECIPIENT_BEFORE = re.compile(r"(?:共享|分享|透露|泄露|转让|[出倒贩]?[卖售]|同步)(?:给|到|至)了?\s*[“\"「]?$")
 _COMPANY_AFTER = re.compile(r"\s*(?:(?:group|family)\b|集团)")
 # Weaker signs, enough for an app that is often built into others.
 _ROLE_AFTER = re.compile(
@@ -198,7 +199,7 @@ class Reading:
             if span[0] > end and re.fullmatch(r"[\s、,/和跟或]*", self.text[end : span[0]]):
                 end = span[1]
         before, after = self.text[:start], self.text[end:]
-        if _COMPANY_AFTER.match(after):
+        if _COMPANY_AFTER.match(after) or _RECIPIENT_BEFORE.search(before):
             return True
         signed_in_with = _SIGN_IN_WITH.search(before) is not None
         if _SIGN_INTO.search(before) and not signed_in_with:

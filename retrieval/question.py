@@ -203,6 +203,11 @@ _TAIWAN_WORDING = (
 )
 
 
+def well_formed(text: str) -> str:
+    """Return ``text`` with a question mark for every lone surrogate: JSON may carry them, UTF-8 and models may not."""
+    return text.encode(errors="replace").decode()
+
+
 def simplify(text: str) -> str:
     """Return Traditional Chinese and Taiwan wording as Simplified mainland wording; for queries, never for quotes.
 

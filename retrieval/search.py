@@ -83,7 +83,7 @@ def rank(segment: Segment, query: Query, vector: FloatArray, *, weights: Weights
     """
     dense, unit_scores = search_dense(segment, vector, sentence=weights.sentence)
     coverage = search_lexical(segment, query, expansion=weights.expansion)
-    score = np.round(dense + weights.lexical * float(dense.std()) * coverage, 4).astype(np.float32)
+    score = np.round(dense + weights.lexical * float(dense.std()) * coverage, 3).astype(np.float32)
     order = np.argsort(-score, kind="stable")
     return Ranking(segment, dense, coverage, score, unit_scores, order)
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from retrieval import Assistant
@@ -35,3 +40,11 @@ def test_the_readmes_question_is_answered_with_the_path(
     assert ("menu_path", "个人中心-设置-账号注销") in [(fact.kind, fact.text) for fact in answer.facts]
     assert "个人中心-设置-账号注销" in answer.text
     assert any("个人中心-设置-账号注销" in citation.quote for citation in answer.citations)
+
+
+@pytest.mark.parametrize("readme", ["README.md", "README.en.md"])
+def test_the_readmes_python_call_prints_what_the_readme_says(readme):
+    text = (Path(__file__).parents[1] / readme).read_text(encoding="utf-8")
+    code, printed = re.search(r"```python\n(.*?)```\s+```\n(.*?)```", text, re.DOTALL).groups()
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout == printed

@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 
 from corpus.messages import message
 from retrieval.datatypes import Language, Turn
+from retrieval.question import well_formed
 from web.language import negotiate_language
 from web.problems import API_SUMMARY, AnswerFailedError, log_failure, problem_response
 from web.reader import render_missing, render_policy
@@ -38,13 +39,12 @@ OFFSET = re.compile(r"[0-9]{1,9}")
 Value = TypeVar("Value")
 
 
-def replace_lone_surrogates(value: Value) -> Value | str:
-    """Return text that UTF-8 can hold: JSON's escapes can write half a character, and no answer could carry it."""
-    return value.encode(errors="replace").decode() if isinstance(value, str) else value
+def _well_formed(value: object) -> object:
+    return well_formed(value) if isinstance(value, str) else value
 
 
-Question = Annotated[str, Field(max_length=MAX_QUESTION_CHARACTERS), BeforeValidator(replace_lone_surrogates)]
-AppName = Annotated[str, Field(max_length=MAX_NAME_CHARACTERS), BeforeValidator(replace_lone_surrogates)]
+Question = Annotated[str, Field(max_length=MAX_QUESTION_CHARACTERS), BeforeValidator(_well_formed)]
+AppName = Annotated[str, Field(max_length=MAX_NAME_CHARACTERS), BeforeValidator(_well_formed)]
 
 
 class RequestBody(BaseModel):

@@ -69,6 +69,7 @@ window.wentiao = (() => {
   }
 
   function finish(reply) {
+    if (!pending || pending.question !== reply.question) return; // a new chat began meanwhile
     pending.node.remove();
     save([...load(), reply]);
     show(append(reply.html));
@@ -123,6 +124,7 @@ window.wentiao = (() => {
   }
 
   async function copy(button) {
+    if (!navigator.clipboard) return; // plain http away from localhost: the text can still be selected
     await navigator.clipboard.writeText(button.dataset.copy);
     const note = element("span", "wt-copied", words("copied"));
     note.setAttribute("role", "status");

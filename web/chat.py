@@ -14,7 +14,8 @@ import gradio as gr
 
 from corpus.messages import message, messages
 from retrieval.datatypes import Language, Turn
-from web.api import MAX_HISTORY_TURNS, MAX_QUESTION_CHARACTERS, answering, replace_lone_surrogates
+from retrieval.question import well_formed
+from web.api import MAX_HISTORY_TURNS, MAX_QUESTION_CHARACTERS, answering
 from web.language import HTML_LANG
 from web.render import render_turn
 
@@ -39,9 +40,9 @@ def answer_turn(assistant: Assistant, question: str, app: str, history: Sequence
     """
     if len(question) > MAX_QUESTION_CHARACTERS or len(history) > MAX_HISTORY_TURNS:
         raise ValueError(f"at most {MAX_QUESTION_CHARACTERS} characters and {MAX_HISTORY_TURNS} turns are allowed")
-    question = replace_lone_surrogates(question)
+    question = well_formed(question)
     with answering():
-        turns = [Turn(replace_lone_surrogates(turn["question"]), turn["app"]) for turn in history]
+        turns = [Turn(turn["question"], turn["app"]) for turn in history]
         answer = assistant.ask(question, app=app or None, history=turns)
         apps = assistant.apps() if answer.status == "unknown_app" else ()
         near_apps = [name for name in apps if name in answer.text]  # the answer says which names resemble it

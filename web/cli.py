@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from corpus.messages import message
+from retrieval.question import detect_language
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -140,7 +141,9 @@ def _search(options: argparse.Namespace, commands: Commands) -> tuple[int, str]:
 def _compare(options: argparse.Namespace, commands: Commands) -> tuple[int, str]:
     rows = commands.open_assistant().compare(options.question, apps=options.apps)
     answered = any(row.status == "answered" for row in rows)
-    text = _json([row.to_dict() for row in rows]) if options.json else "\n\n".join(map(_format_row, rows))
+    language = detect_language(options.question)
+    lines = "\n\n".join(_format_row(row, language) for row in rows)
+    text = _json([row.to_dict() for row in rows]) if options.json else lines
     return EXIT_ANSWERED if answered else EXIT_DECLINED, text
 
 
@@ -160,32 +163,39 @@ def format_answer(answer: Answer) -> str:
     """Return an answer as a person reads it in a terminal."""
     blocks = [answer.text]
     blocks.extend(_format_citation(citation, answer.language) for citation in answer.citations)
-    blocks.extend(_format_row(row) for row in answer.rows)
+    blocks.extend(_format_row(row, answer.language) for row in answer.rows)
     blocks.extend(_format_passage(passage) for passage in answer.related)
     return "\n\n".join(blocks)
 
 
 def _format_citation(citation: Citation, language: str) -> str:
+    lines = [_address(citation.app, citation.label, citation.path)]
+    if citation.lead_in:
+        lines.append(f"  {citation.lead_in}")
+    lines.append(f"  “{citation.quote}”")
+    lines.append(f"  {_version(citation, language)}")
+    return "\n".join(lines)
+
+
+def _version(citation: Citation, language: str) -> str:
     date = (
         message("answer.version_date", language, date=citation.date)
         if citation.date
         else message("answer.date_unknown", language)
     )
-    lines = [_address(citation.app, citation.label, citation.path)]
-    if citation.lead_in:
-        lines.append(f"  {citation.lead_in}")
-    lines.append(f"  “{citation.quote}”")
-    lines.append(f"  {date} · {message('answer.official', language)}")
-    return "\n".join(lines)
+    return f"{date} · {message('answer.official', language)}"
 
 
 def _format_passage(passage: Passage) -> str:
     return f"{passage.rank}. {_address(passage.app, passage.label, passage.path)}\n  {passage.text}"
 
 
-def _format_row(row: Row) -> str:
-    where = f"\n  {_address(row.app, row.citation.label, row.citation.path)}" if row.citation else ""
-    return f"{row.app}: {row.text}{where}"
+def _format_row(row: Row, language: str) -> str:
+    lines = [f"{row.app}: {row.text}"]
+    if row.citation:
+        lines.append(f"  {_address(row.app, row.citation.label, row.citation.path)}")
+        lines.append(f"  {_version(row.citation, language)}")
+    return "\n".join(lines)
 
 
 def _address(app: str, label: str, path: Sequence[str]) -> str:

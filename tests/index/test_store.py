@@ -3,6 +3,7 @@ import multiprocessing
 import os
 import random
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -161,3 +162,52 @@ def test_a_build_that_is_killed_leaves_the_generation_from_before(tmp_path, seed
     build_index([FIRST, SECOND], tmp_path, encoder)
     assert [s.policy.app for s in open_generation(tmp_path, encoder.fingerprint).segments] == ["甲", "乙"]
     assert not list((tmp_path / "segments").glob(".partial-*"))
+
+
+def test_a_segment_damaged_while_no_generation_lists_it_is_not_trusted(tmp_path):
+    encoder = FakeEncoder()
+    build_index([FIRST, SECOND], tmp_path, encoder)
+    build_index([SECOND], tmp_path, encoder)
+    damaged = next(path for path in tmp_path.rglob("clauses.json") if FIRST.policy_id in path.read_text())
+    damaged.write_text(damaged.read_text().replace("手机", "电话"))
+    build_index([FIRST, SECOND], tmp_path, encoder)
+    [segment, _] = open_generation(tmp_path, encoder.fingerprint).segments
+    assert segment.clauses[0].text == "我们收集手机号码。用于注册账号。"
+
+
+def test_a_policy_without_a_clause_is_refused_and_the_index_stands(tmp_path):
+    encoder = FakeEncoder()
+    build_index([FIRST], tmp_path, encoder)
+    with pytest.raises(ValueError, match="丙"):
+        build_index([FIRST, Policy("丙", "……——\n-----")], tmp_path, encoder)
+    assert [one.policy.app for one in open_generation(tmp_path, encoder.fingerprint).segments] == ["甲"]
+
+
+@pytest.mark.parametrize("part", ["PARSER_VERSION", "FORMAT_VERSION", "UNITS_VERSION"])
+def test_an_index_of_another_version_does_not_load_and_is_built_anew(tmp_path, monkeypatch, part):
+    encoder = CountingEncoder()
+    build_index([SECOND], tmp_path, encoder)
+    monkeypatch.setattr(f"index.segment.{part}", "another")
+    with pytest.raises(IndexMismatchError, match=part.split("_")[0].lower()):
+        open_generation(tmp_path, encoder.fingerprint)
+    build_index([SECOND], tmp_path, encoder)
+    assert encoder.encoded == 2
+    open_generation(tmp_path, encoder.fingerprint)
+
+
+def test_a_reader_sees_one_generation_or_the_other_while_builds_run(tmp_path):
+    encoder = FakeEncoder()
+    build_index([FIRST], tmp_path, encoder)
+    stop = threading.Event()
+
+    def build() -> None:
+        while not stop.is_set():
+            build_index([FIRST, SECOND], tmp_path, encoder)
+            build_index([FIRST], tmp_path, encoder)
+
+    builder = threading.Thread(target=build)
+    builder.start()
+    seen = {tuple(one.policy.app for one in open_generation(tmp_path, encoder.fingerprint).segments) for _ in range(60)}
+    stop.set()
+    builder.join()
+    assert seen <= {("甲",), ("甲", "乙")}
