@@ -29,7 +29,7 @@ from retrieval.apps import AppResolver
 from retrieval.decide import FEATURES, answer_features
 from retrieval.query import Asked, Glossary, understand
 from retrieval.question import detect_language, simplify, split_parts
-from retrieval.search import rank
+from retrieval.search import prefer_facts, rank
 from training.data import held_out, read_jsonl
 
 _log = logging.getLogger(__name__)
@@ -81,7 +81,8 @@ def fit_answers(
         if len(split_parts(one.question, language=one.language)) > 1:
             continue  # ask judges each part of a question by itself
         segment = segments[question.app]
-        ranking = rank(segment, one.query, encoder.encode_queries([one.query.text])[0])
+        first = rank(segment, one.query, encoder.encode_queries([one.query.text])[0])
+        ranking = prefer_facts(first, one.wanted)
         best = segment.clauses[int(ranking.order[0])]
         gold = find_gold_spans(segment.policy.text, question.evidence)
         rows.append(answer_features(ranking, one))

@@ -18,7 +18,7 @@ from retrieval.decide import Decision, answer_features, load_decision
 from retrieval.gloss import Glosser
 from retrieval.query import Asked, Glossary, understand
 from retrieval.question import detect_language, is_elliptical, is_gibberish, simplify, split_parts, well_formed
-from retrieval.search import Ranking, merge, rank
+from retrieval.search import Ranking, merge, prefer_facts, rank
 
 if TYPE_CHECKING:
     import numpy as np
@@ -127,9 +127,12 @@ class Assistant:
         asked = [self._understand(part, language) for part in (*parts, alone)]
         language = asked[0].language
         vectors = self._encoder.encode_queries([one.query.text for one in (asked if complete != alone else asked[:-1])])
-        on_topic = any(
-            self._decision.is_on_topic(vector, one.concept_count) for one, vector in zip(asked, vectors, strict=False)
-        )
+        judged = list(zip(asked, vectors, strict=False))
+        if any(mention.invented for mention in named.mentions):
+            # What looked like a name may be what the question is about: 今天天气怎么样.
+            full = self._understand(simplify(question), language)
+            judged = [(full, self._encoder.encode_queries([full.query.text])[0])]
+        on_topic = any(self._decision.is_on_topic(vector, one.concept_count) for one, vector in judged)
         asked, vectors = asked[: len(parts)], vectors[: len(parts)]
         if app is not None:
             subjects: tuple[str, ...] = (self._resolver.find(app) or well_formed(app),)
@@ -155,7 +158,7 @@ class Assistant:
     def search(self, query: str, app: str | None = None, top_k: int = 10, rerank: bool = True) -> tuple[Passage, ...]:
         """Return the ``top_k`` best clauses of ``app``, else of the apps that ``query`` names, else of all.
 
-        :param rerank: False for the first stage alone, which today is all there is: both give the same.
+        :param rerank: False for the first stage alone.
         :raises ValueError: if ``top_k`` is below 1 or ``app`` is not in the index.
         """
         if top_k < 1:
@@ -166,6 +169,8 @@ class Assistant:
         subjects = [name for name in named.subjects if name in self._segments]
         segments = [self._segment(app)] if app is not None else [self._segments[name] for name in subjects]
         rankings = [rank(segment, asked.query, vector) for segment in segments or self._segments.values()]
+        if rerank:
+            rankings = [prefer_facts(ranking, asked.wanted) for ranking in rankings]
         best = merge(rankings, top_k=top_k)
         return tuple(passage_of(ranking, ordinal, place) for place, (ranking, ordinal) in enumerate(best, start=1))
 
@@ -260,7 +265,7 @@ class Assistant:
         return whole, self._encoder.encode_queries([whole.query.text])[0]
 
     def _judge(self, segment: Segment, asked: Asked, vector: NDArray[np.float32]) -> Verdict:
-        ranking = rank(segment, asked.query, vector)
+        ranking = prefer_facts(rank(segment, asked.query, vector), asked.wanted)
         features = answer_features(ranking, asked)
         return Verdict(asked, ranking, round(self._decision.answers.probability(features), 3))
 

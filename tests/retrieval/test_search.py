@@ -6,8 +6,9 @@ import pytest
 from corpus.datatypes import Policy
 from index.lexical import LexicalIndex
 from index.units import lexical_texts
+from retrieval.facts import find_facts
 from retrieval.query import Query, make_query
-from retrieval.search import WEIGHTS, Weights, merge, rank, search_dense, search_lexical
+from retrieval.search import CANDIDATE_COUNT, WEIGHTS, Weights, merge, prefer_facts, rank, search_dense, search_lexical
 
 from ..conftest import ENCODER
 
@@ -132,3 +133,18 @@ def test_merged_rankings_are_best_first_with_ties_by_clause_id(shelve):
     assert [ordinal for _, ordinal in best[:2]] == [0, 0]
     assert len(merge(rankings, top_k=1)) == 1
     assert len(merge(rankings, top_k=100)) == 5
+
+
+def test_a_clause_that_holds_the_fact_asked_for_is_raised_and_nothing_else_moves(shipped):
+    query, vector = make("客服电话是多少")
+    for segment in shipped.generation.segments:
+        first = rank(segment, query, vector)
+        second = prefer_facts(first, ("phone",))
+        best = first.order[:CANDIDATE_COUNT]
+        raised = [i for i in best if any(f.kind == "phone" for f in find_facts(segment.clauses[i].text))]
+        changed = np.flatnonzero(second.score != first.score).tolist()
+        assert changed == sorted(raised)
+        assert all(second.score[i] > first.score[i] for i in raised)
+        assert second.order.tolist() == np.argsort(-second.score, kind="stable").tolist()
+        assert prefer_facts(first, ("data_types",)) is first
+        assert prefer_facts(first, ()) is first
