@@ -8,6 +8,7 @@ import numpy as np
 
 from corpus.datatypes import Clause
 from corpus.messages import message
+from corpus.renderings import render_span
 from corpus.sentences import split_sentences
 from index.segment import Segment
 from retrieval.datatypes import Citation, Fact, FactKind, Language, Passage
@@ -17,7 +18,8 @@ from retrieval.query import Asked
 from retrieval.question import asks_for_list, asks_yes_no, stance
 from retrieval.search import Ranking
 
-TEXT_LENGTH = 160  # characters of a quote repeated in the answer's text: two lines of a card on a phone
+TEXT_LENGTH = 160  # characters of a quote repeated in the answer's text: a few lines on a phone
+ENGLISH_TEXT_LENGTH = 400  # the same of its English, which takes two and a half times the characters
 # Characters of a list that is quoted from lead-in to last item; of a longer one the best clause is quoted alone.
 LONGEST_LIST = 600
 LONGEST_LIST_ASKED_FOR = 2000
@@ -149,25 +151,33 @@ def facts_of(citation: Citation, wanted: Sequence[FactKind]) -> tuple[Fact, ...]
     )
 
 
-def limit_of(citation: Citation) -> str | None:
-    """Return the sentence right after the quote, in the same clause, if it limits what the quote says."""
+def limit_of(citation: Citation) -> tuple[int, int] | None:
+    """Return where the sentence right after the quote stands, in the same clause, if it limits what the quote says."""
     rest = citation.text[citation.end - citation.text_start :]
     for start, end in split_sentences(rest)[:1]:
         if rest[start:end].startswith(_LIMITS):
-            return rest[start:end]
+            return citation.end + start, citation.end + end
     return None
 
 
-def answer_line(citation: Citation, facts: Sequence[Fact], asked: Asked, glosser: Glosser) -> str:
+def answer_line(segment: Segment, citation: Citation, facts: Sequence[Fact], asked: Asked, glosser: Glosser) -> str:
     """Return the lines that answer: the facts asked for, what the policy states, what limits it."""
     language = asked.language
     lines = [fact_line(fact, language, glosser) for fact in facts if fact.kind in asked.wanted][:2]
     said = stance(citation.quote) if asks_yes_no(asked.question, language=language) else None
     intro = message(f"answer.{said or 'states'}", language)
-    lines.append(f"{intro}“{shorten(citation.quote)}”" if language != "en" else f"{intro} “{shorten(citation.quote)}”")
+    lines.append(intro + _say(segment, (citation.start, citation.end), language))
     if limit := limit_of(citation):
-        lines.append(message("answer.exception", language, text=shorten(limit)))
+        lines.append(message("answer.exception", language) + _say(segment, limit, language))
     return "\n".join(lines)
+
+
+def _say(segment: Segment, span: tuple[int, int], language: Language) -> str:
+    """Return a span of the policy in quotation marks, for an English reader in English where that is written."""
+    english = render_span(segment.clauses, *span) if language == "en" else None
+    if english:
+        return message("answer.unofficial", language, text=shorten(english, ENGLISH_TEXT_LENGTH))
+    return message("answer.quoted", language, text=shorten(segment.policy.text[slice(*span)]))
 
 
 def fact_line(fact: Fact, language: Language, glosser: Glosser) -> str:
@@ -180,10 +190,10 @@ def fact_line(fact: Fact, language: Language, glosser: Glosser) -> str:
     return message(f"answer.fact_{fact.kind}", language, fact=f"{gloss} ({fact.text})" if gloss else fact.text)
 
 
-def shorten(text: str) -> str:
-    """Return ``text`` on one line, cut with an ellipsis after :data:`TEXT_LENGTH` characters."""
+def shorten(text: str, length: int = TEXT_LENGTH) -> str:
+    """Return ``text`` on one line, cut with an ellipsis after ``length`` characters."""
     line = " ".join(text.split())
-    return line if len(line) <= TEXT_LENGTH else line[: TEXT_LENGTH - 1] + "…"
+    return line if len(line) <= length else line[: length - 1] + "…"
 
 
 def _lead_in_text(segment: Segment, clause: Clause) -> str | None:

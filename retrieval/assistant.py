@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from corpus.datatypes import Clause, Policy
 from corpus.lexicons import Term, load_glossary, load_known_apps
 from corpus.messages import message
+from corpus.renderings import render_span
 from retrieval.answer import answer_line, cite, distinct, facts_of, passage_of
 from retrieval.apps import AppResolver, Resolution
 from retrieval.datatypes import Answer, Citation, Fact, Language, Passage, Row, Turn
@@ -202,6 +203,13 @@ class Assistant:
         """
         return self._segment(app).clauses
 
+    def rendering(self, app: str, start: int, end: int) -> str | None:
+        """Return the unofficial English of what ``app``'s policy says from ``start`` to ``end``; ``None`` without one.
+
+        :raises ValueError: if the app is not in the index.
+        """
+        return render_span(self._segment(app).clauses, start, end)
+
     def apps(self) -> tuple[str, ...]:
         """Return the names of the apps in the index, in its order."""
         return tuple(self._segments)
@@ -284,7 +292,7 @@ class Assistant:
             if self._is_answered(verdict):
                 citation = cite(verdict.ranking, int(verdict.ranking.order[0]), verdict.asked)
                 found = facts_of(citation, verdict.asked.wanted)
-                lines.append(answer_line(citation, found, verdict.asked, self._glosser))
+                lines.append(answer_line(segment, citation, found, verdict.asked, self._glosser))
                 facts.extend(fact for fact in found if fact not in facts)
                 citations.append(citation)
             else:
@@ -367,7 +375,8 @@ class Assistant:
             return Row(verdict.app, "silent", message("answer.silent", language, app=verdict.app))
         citation = cite(verdict.ranking, int(verdict.ranking.order[0]), verdict.asked)
         facts = facts_of(citation, verdict.asked.wanted)
-        return Row(verdict.app, "answered", answer_line(citation, facts, verdict.asked, self._glosser), facts, citation)
+        text = answer_line(verdict.ranking.segment, citation, facts, verdict.asked, self._glosser)
+        return Row(verdict.app, "answered", text, facts, citation)
 
 
 def _turn(turn: Turn | str) -> Turn:

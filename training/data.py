@@ -8,10 +8,13 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from corpus.datatypes import Policy
 from corpus.parser import parse_policy
 from index.units import Unit, clause_units, embedding_texts
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,33 @@ class TrainingPolicy:
     def is_clause(self, position: int) -> bool:
         """Say whether the unit at ``position`` is a clause, not one of its sentences: it is the first of its clause."""
         return position == 0 or self.units[position - 1].clause != self.units[position].clause
+
+
+@dataclass(frozen=True)
+class Part:
+    """The ``number``-th of ``count`` parts of the training policies, counted from 1: for learning curves and folds."""
+
+    number: int
+    count: int
+
+    def of(self, items: Sequence[T]) -> list[T]:
+        """Return every ``count``-th item, from the ``number``-th on.
+
+        >>> Part(2, 3).of("abcdefg")
+        ['b', 'e']
+        """
+        return list(items[self.number - 1 :: self.count])
+
+    @classmethod
+    def parse(cls, text: str) -> Part:
+        """Read ``I/N``.
+
+        :raises ValueError: if ``text`` is no such pair or I is not in 1 to N.
+        """
+        number, count = map(int, text.split("/"))
+        if not 1 <= number <= count:
+            raise ValueError(f"a part is I/N with I from 1 to N, got {text}")
+        return cls(number, count)
 
 
 def without_app(question: str, policy: Policy) -> str:

@@ -27,6 +27,7 @@ from index.model import prepare_model
 from retrieval.question import simplify
 from training.data import (
     Example,
+    Part,
     TrainingPolicy,
     app_batches,
     cut_policy,
@@ -99,16 +100,14 @@ class Trainee:
         return vectors
 
 
-def load_examples(data: Path) -> tuple[list[Example], dict[str, TrainingPolicy]]:
+def load_examples(data: Path, part: Part) -> tuple[list[Example], dict[str, TrainingPolicy]]:
     """Return the training questions with their gold units, and the policies they ask about."""
     policies = {policy.app: policy for policy in load_policies([data / "policies"])}
     cut: dict[str, TrainingPolicy] = {}
     examples: list[Example] = []
     paths = sorted((data / "questions" / "train").glob("*.jsonl"))
     left_out = held_out([path.stem for path in paths])
-    for path in paths:
-        if path.stem in left_out:
-            continue
+    for path in part.of([path for path in paths if path.stem not in left_out]):
         for row in read_jsonl(path):
             app = str(row["app"])
             if app not in cut:
@@ -212,11 +211,11 @@ def make_batch(
     return queries, passages, positive, allowed
 
 
-def train(data: Path, out: Path, recipe: Recipe, *, minutes: float) -> Path:
+def train(data: Path, out: Path, recipe: Recipe, *, part: Part, minutes: float) -> Path:
     """Run ``recipe`` for at most ``minutes``; return the folder of the trained model's weights."""
     torch.manual_seed(recipe.seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    examples, policies = load_examples(data)
+    examples, policies = load_examples(data, part)
     answerable = [example for example in examples if example.answerable]
     _log.info("%d questions, %d of them answerable, on %d policies", len(examples), len(answerable), len(policies))
     trainee = Trainee(prepare_model(difference=None), device)
@@ -298,10 +297,16 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("build/encoder"), help="folder of the checkpoint")
     parser.add_argument("--minutes", type=float, default=60.0, help="end after so many minutes (default 60)")
     parser.add_argument("--steps", type=int, default=Recipe.steps, help="steps of the learning-rate schedule")
+    parser.add_argument(
+        "--part",
+        type=Part.parse,
+        default=Part(1, 1),
+        help="I/N: the I-th of N parts of the policies (default 1/1)",
+    )
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     recipe = Recipe(steps=arguments.steps)
-    checkpoint = train(arguments.data, arguments.out, recipe, minutes=arguments.minutes)
+    checkpoint = train(arguments.data, arguments.out, recipe, part=arguments.part, minutes=arguments.minutes)
     (arguments.out / "recipe.json").write_text(json.dumps(recipe.__dict__, indent=1), encoding="utf-8")
     _log.info("checkpoint at %s", checkpoint)
 

@@ -49,7 +49,12 @@ def answer_turn(assistant: Assistant, question: str, app: str, history: Sequence
         offered = [name for name in apps if name not in near_apps]
         named_app = next((name for name in assistant.apps() if name != app and name in question), None) if app else None
         html = render_turn(
-            question, answer, offered_apps=offered[:MAX_OFFERED_APPS], near_apps=near_apps, named_app=named_app
+            question,
+            answer,
+            english=assistant.rendering,
+            offered_apps=offered[:MAX_OFFERED_APPS],
+            near_apps=near_apps,
+            named_app=named_app,
         )
     return {"question": question, "app": answer.app, "html": html}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from urllib.parse import quote as percent_encode
 from urllib.parse import urlencode
@@ -10,6 +10,9 @@ from urllib.parse import urlencode
 from corpus.messages import message
 from retrieval.datatypes import Answer, Citation, Fact, Language, Passage, Row
 from web.language import HTML_LANG
+
+English = Callable[[str, int, int], str | None]
+"""App, start and end of a span of its policy -> its unofficial English: ``Assistant.rendering``."""
 
 PATH_SEPARATOR = " › "
 UNFOLDED_ROWS = 3  # as many clauses as an answer about one app shows; more would bury the line of each app
@@ -32,12 +35,14 @@ def render_turn(
     question: str,
     answer: Answer,
     *,
+    english: English,
     offered_apps: Sequence[str] = (),
     near_apps: Sequence[str] = (),
     named_app: str | None = None,
 ) -> str:
     """Return one turn of the conversation: the question and its answer.
 
+    :param english: where the unofficial English under a quote comes from, for an answer in English.
     :param offered_apps: apps to choose from where the answer leaves the app open.
     :param near_apps: covered apps whose names resemble an unknown one.
     :param named_app: an app that the question names while another one was picked.
@@ -50,10 +55,12 @@ def render_turn(
         f'<p class="wt-status">{escape(message(f"chat.status_{answer.status}", language))}{_app_name(answer)}</p>',
         f'<p class="wt-text">{escape(answer.text)}</p>',
         _facts(answer.facts, language),
-        _section("wt-cards", "", (render_citation(citation, language) for citation in answer.citations)),
-        _section("wt-rows", "", (_row(row, question, answer) for row in answer.rows)),
+        _section("wt-cards", "", (render_citation(citation, language, english) for citation in answer.citations)),
+        _section("wt-rows", "", (_row(row, question, answer, english) for row in answer.rows)),
         _section(
-            "wt-related", message("chat.related", language), (_passage(passage, language) for passage in answer.related)
+            "wt-related",
+            message("chat.related", language),
+            (_passage(passage, language, english) for passage in answer.related),
         ),
         _contact(answer),
         _group(message("chat.near_apps", language), near),
@@ -73,8 +80,8 @@ def render_question(question: str, language: Language) -> str:
     return f'<p class="wt-question"><span class="wt-hidden">{said}: </span>{escape(question)}</p>'
 
 
-def render_citation(citation: Citation, language: Language) -> str:
-    """Return a citation as a card: where it stands, what it hangs on, the clause with its quote marked."""
+def render_citation(citation: Citation, language: Language, english: English) -> str:
+    """Return a citation as a card: where it stands, what it hangs on, the clause with its quote marked, its English."""
     offset = citation.text_start
     body = mark_span(citation.text, citation.start - offset, citation.end - offset)
     url = reader_url(citation.app, citation.clause_id, (citation.start, citation.end))
@@ -84,9 +91,18 @@ def render_citation(citation: Citation, language: Language) -> str:
         f'<article class="wt-card">{_address(citation.app, citation.path, citation.label)}'
         f"{_lead_in(lead_in, language)}"
         f'<blockquote class="wt-clause" lang="zh">{body}</blockquote>'
+        f"{_rendering(citation.app, (citation.start, citation.end), language, english)}"
         f"<footer><span>{escape(_version(citation.date, language))}</span>"
         f"<span>{escape(message('answer.official', language))}</span>{_read_link(url, language)}</footer></article>"
     )
+
+
+def _rendering(app: str, span: tuple[int, int], language: Language, english: English) -> str:
+    text = english(app, *span) if language == "en" else None
+    if not text:
+        return ""
+    tag = escape(message("answer.rendering", language))
+    return f'<p class="wt-english" lang="en"><span class="wt-tag">{tag}</span> {escape(text)}</p>'
 
 
 def _version(date: str | None, language: Language) -> str:
@@ -113,16 +129,17 @@ def _read_link(url: str, language: Language) -> str:
     )
 
 
-def _passage(passage: Passage, language: Language) -> str:
+def _passage(passage: Passage, language: Language, english: English) -> str:
     return (
         f'<article class="wt-card">{_address(passage.app, passage.path, passage.label)}'
         f"{_lead_in(passage.lead_in, language)}"
         f'<blockquote class="wt-clause" lang="zh">{escape(passage.text)}</blockquote>'
+        f"{_rendering(passage.app, (passage.start, passage.end), language, english)}"
         f"<footer>{_read_link(reader_url(passage.app, passage.clause_id), language)}</footer></article>"
     )
 
 
-def _row(row: Row, question: str, answer: Answer) -> str:
+def _row(row: Row, question: str, answer: Answer, english: English) -> str:
     language = answer.language
     choose = ""
     if row.status != "unknown_app":
@@ -132,7 +149,8 @@ def _row(row: Row, question: str, answer: Answer) -> str:
     if row.citation:
         unfolded = " open" if len(answer.rows) <= UNFOLDED_ROWS else ""
         summary = escape(message("chat.show_clause", language))
-        clause = f"<details{unfolded}><summary>{summary}</summary>{render_citation(row.citation, language)}</details>"
+        card = render_citation(row.citation, language, english)
+        clause = f"<details{unfolded}><summary>{summary}</summary>{card}</details>"
     return (
         f'<section class="wt-row wt-{row.status}"><h3 lang="zh">{escape(row.app)}</h3>'
         f'<p class="wt-text">{escape(row.text)}</p>{_facts(row.facts, language)}{clause}'

@@ -6,7 +6,10 @@ import pytest
 
 from corpus.datatypes import Policy
 from corpus.lexicons import load_glossary
+from corpus.load import default_policies_folder, load_policies
+from corpus.renderings import render_span
 from retrieval.answer import (
+    ENGLISH_TEXT_LENGTH,
     TEXT_LENGTH,
     answer_line,
     choose_quote,
@@ -96,7 +99,9 @@ def test_a_sentence_that_limits_the_quote_is_found_only_right_after_it(segment):
     def quoting(start, end):
         return replace(citation, quote=NESTED.text[start:end], start=start, end=end)
 
-    assert limit_of(quoting(starts["我们的电话"], starts["但节假日"])) == "但节假日除外。"
+    limit = limit_of(quoting(starts["我们的电话"], starts["但节假日"]))
+    assert limit is not None
+    assert NESTED.text[slice(*limit)] == "但节假日除外。"
     assert limit_of(quoting(starts["我们使用"], starts["我们的电话"])) is None
     assert limit_of(quoting(starts["但节假日"], len(NESTED.text))) is None
 
@@ -123,7 +128,22 @@ def test_a_quote_inside_an_earlier_one_is_cited_once(segment):
 def test_yes_and_no_come_from_explicit_wording_alone(shelve, text, question, language, begins):
     [segment] = shelve([Policy("应用甲", text)]).generation.segments
     ranking, asked = look(segment, question, language)
-    assert answer_line(cite(ranking, 0, asked), (), asked, GLOSSER).startswith(begins)
+    assert answer_line(segment, cite(ranking, 0, asked), (), asked, GLOSSER).startswith(begins)
+
+
+def test_an_english_reader_gets_the_unofficial_english_where_it_is_written(shelve):
+    [shipped] = (policy for policy in load_policies([default_policies_folder()]) if policy.app == "津心办")
+    [segment] = shelve([shipped]).generation.segments
+    ranking, asked = look(segment, "how do I cancel my account", "en")
+    [ordinal] = (
+        n for n, clause in enumerate(segment.clauses) if clause.label == "四(三)" and "账号注销" in clause.text
+    )
+    citation = cite(ranking, ordinal, asked)
+    english = render_span(segment.clauses, citation.start, citation.end)
+    line = answer_line(segment, citation, (), asked, GLOSSER)
+    assert english is not None and shorten(english, ENGLISH_TEXT_LENGTH) in line
+    assert "unofficial English" in line
+    assert not any("\u4e00" <= char <= "\u9fff" for char in line)
 
 
 def test_an_english_reader_gets_the_words_of_a_fact_beside_its_gloss():

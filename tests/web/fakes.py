@@ -9,6 +9,7 @@ from pathlib import Path
 from corpus.datatypes import Clause, Policy
 from corpus.load import load_policies
 from corpus.parser import split_policy
+from corpus.renderings import render_span
 from retrieval.datatypes import Answer, Citation, Fact, FactKind, Language, Passage, Row, Status, Turn
 
 POLICIES = Path(__file__).parents[2] / "corpus" / "policies"
@@ -39,6 +40,9 @@ class FakeAssistant:
 
     def clauses(self, app: str) -> tuple[Clause, ...]:
         return self.split[self.policy(app).app]
+
+    def rendering(self, app: str, start: int, end: int) -> str | None:
+        return render_span(self.clauses(app), start, end)
 
     def ask(self, question: str, app: str | None = None, history: Sequence[Turn | str] = (), top_k: int = 3) -> Answer:
         self.asked.append((question, app, tuple(history)))

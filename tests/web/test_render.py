@@ -15,6 +15,10 @@ from .fakes import HOSTILE, FakeAssistant
 POLICY_TEXT = f"一、注销\n您可以注销{HOSTILE}。我们会删除您的信息。\n二、联系我们\n请拨打客服电话。"
 
 
+def no_english(app: str, start: int, end: int) -> None:
+    """Stand for a corpus without renderings."""
+
+
 def hostile_assistant() -> FakeAssistant:
     return FakeAssistant([Policy(f"坏{HOSTILE}", POLICY_TEXT)])
 
@@ -35,7 +39,7 @@ def test_a_span_outside_the_text_marks_nothing() -> None:
 def test_markup_in_a_policy_shows_as_text() -> None:
     assistant = hostile_assistant()
     [app] = assistant.apps()
-    html = render_turn("怎么注销账号", assistant.ask("怎么注销账号", app=app))
+    html = render_turn("怎么注销账号", assistant.ask("怎么注销账号", app=app), english=assistant.rendering)
     assert 'class="wt-card"' in html
     assert tags_in(html).isdisjoint({"script", "img"})
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
@@ -48,7 +52,13 @@ def test_markup_in_a_question_shows_as_text_in_every_status() -> None:
     hostile = f'{HOSTILE}" onclick="alert(3)'
     for question in ("津心办怎么注销账号", "津心办的股价", "怎么注销", "哪些应用可以注销", "淘宝", "天气"):
         asked = f"{question} {hostile}"
-        html = render_turn(asked, assistant.ask(asked), offered_apps=assistant.apps(), named_app="昶联")
+        html = render_turn(
+            asked,
+            assistant.ask(asked),
+            english=lambda *span: hostile,
+            offered_apps=assistant.apps(),
+            named_app="昶联",
+        )
         assert tags_in(html).isdisjoint({"script", "img"}), question
         assert '" onclick' not in html, question
 
@@ -56,7 +66,7 @@ def test_markup_in_a_question_shows_as_text_in_every_status() -> None:
 def test_a_card_states_app_path_label_date_and_that_the_official_version_prevails() -> None:
     assistant = FakeAssistant()
     [citation] = assistant.ask("how do I delete my account in 津心办").citations
-    html = render_citation(citation, "zh")
+    html = render_citation(citation, "zh", no_english)
     for part in ("津心办", "四、您如何管理您的个人信息 › (三)注销用户管理", "四(三)", "以官方最新版本为准"):
         assert part in html, part
     assert ("版本日期未注明" in html) == (citation.date is None)
@@ -66,10 +76,10 @@ def test_a_card_states_app_path_label_date_and_that_the_official_version_prevail
 def test_an_item_is_shown_with_its_lead_in_and_a_list_shows_it_once() -> None:
     lead_in, item = "在以下情形中，您可以提出删除请求：", "1.我们违法处理信息；"
     alone = make_citation(lead_in, item)
-    assert render_citation(alone, "zh").count(lead_in) == 1
+    assert render_citation(alone, "zh", no_english).count(lead_in) == 1
     whole = make_citation(lead_in, f"{lead_in}\n{item}")
-    assert render_citation(whole, "zh").count(lead_in) == 1
-    assert "承接上文" not in render_citation(whole, "zh")
+    assert render_citation(whole, "zh", no_english).count(lead_in) == 1
+    assert "承接上文" not in render_citation(whole, "zh", no_english)
 
 
 def make_citation(lead_in: str, text: str) -> Citation:
@@ -78,27 +88,32 @@ def make_citation(lead_in: str, text: str) -> Citation:
 
 def test_each_row_offers_to_ask_its_app_alone() -> None:
     assistant = FakeAssistant()
-    html = render_turn("怎么注销", assistant.ask("怎么注销"))
+    html = render_turn("怎么注销", assistant.ask("怎么注销"), english=no_english)
     assert re.findall(r'data-app="([^"]+)"', html) == list(assistant.apps())
 
 
 def test_a_row_of_an_app_that_is_not_covered_offers_nothing() -> None:
     answer = Answer("compared", None, "zh", "对照如下。", 0.2, rows=(Row("淘宝", "unknown_app", "没有收录。"),))
-    assert "data-ask" not in render_turn("淘宝和微信", answer)
+    assert "data-ask" not in render_turn("淘宝和微信", answer, english=no_english)
 
 
 def test_a_decline_shows_the_nearest_clauses_as_no_answer_and_the_contact() -> None:
-    html = render_turn("津心办的股价", FakeAssistant().ask("津心办的股价"))
+    html = render_turn("津心办的股价", FakeAssistant().ask("津心办的股价"), english=no_english)
     assert "相近的条款（不是答案）" in html
     assert "022-12345" in html
     assert "<mark" not in html
 
 
 def test_the_frame_speaks_the_answers_language_and_the_quote_stays_chinese() -> None:
-    html = render_turn(
-        "how do I delete my account in 津心办", FakeAssistant().ask("how do I delete my account in 津心办")
-    )
+    assistant = FakeAssistant()
+    asked = "how do I delete my account in 津心办"
+    html = render_turn(asked, assistant.ask(asked), english=assistant.rendering)
     assert 'class="wt-turn" lang="en"' in html
+    assert '<p class="wt-english" lang="en"><span class="wt-tag">Unofficial English</span> You can cancel' in html
+    assert "wt-english" not in render_turn(asked, assistant.ask(asked), english=no_english)
+    assert "wt-english" not in render_turn(
+        "津心办怎么注销", assistant.ask("津心办怎么注销"), english=assistant.rendering
+    )
     assert '<blockquote class="wt-clause" lang="zh">' in html
     assert "not legal advice" in html
 
