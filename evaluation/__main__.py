@@ -1,4 +1,4 @@
-"""``python -m evaluation [score | ablation | bench | calibrate] [options]``."""
+"""``python -m evaluation [score | ablation | baselines | bench | calibrate] [options]``."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ def main(arguments: Sequence[str]) -> int:
     """Run one command, ``score`` where none is named, and return its exit code."""
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s")
     logging.getLogger("evaluation").setLevel(logging.INFO)
-    if arguments[:1] and arguments[0] in ("ablation", "bench", "calibrate"):
+    if arguments[:1] and arguments[0] in ("ablation", "baselines", "bench", "calibrate"):
         code: int = import_module(f"evaluation.{arguments[0]}").main(arguments[1:])
         return code
     parser = ArgumentParser(prog="python -m evaluation", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     add_arguments(commands.add_parser("score", help="score search, answers, situations and speed (the default)"))
     commands.add_parser("ablation", help="score what each part of the search is worth")
+    commands.add_parser("baselines", help="score the default splitters of LangChain and LlamaIndex")
     commands.add_parser("bench", help="time building, starting and answering")
     commands.add_parser("calibrate", help="choose the thresholds on held-out training policies")
     named = arguments[:1] == ["score"] or arguments[:1] in (["-h"], ["--help"])

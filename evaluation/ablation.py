@@ -70,7 +70,7 @@ def encode_cached(encoder: Encoder, texts: Sequence[str], folder: Path) -> Float
     path = folder / f"{key}.npy"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        np.save(path, encoder.encode_passages(texts))
+        np.save(path, encoder.encode_passages(texts).vectors)
     vectors: Floats = np.load(path, allow_pickle=False)
     return vectors
 
@@ -83,7 +83,9 @@ def make_segment(policy: Policy, context: Context, encoder: Encoder, folder: Pat
     contexts = [context(clause, texts.get(clause.lead_in or "", "")) for clause in clauses]
     embedded = [f"{contexts[unit.clause]}\n{policy.text[unit.start : unit.end]}".strip() for unit in units]
     vectors = encode_cached(encoder, embedded, folder)
-    return Segment("", policy, clauses, units, vectors, LexicalIndex.build(lexical_texts(clauses)))
+    lexical = LexicalIndex.build(lexical_texts(clauses))
+    no_tokens = np.empty((0, 0), np.int8), np.zeros(len(clauses) + 1, np.int64)
+    return Segment("", policy, clauses, units, vectors, *no_tokens, lexical)
 
 
 def make_ready(questions: Sequence[Question], policies: Sequence[Policy], encoder: Encoder) -> list[Asked]:
@@ -95,7 +97,7 @@ def make_ready(questions: Sequence[Question], policies: Sequence[Policy], encode
     stripped = [simplify(resolver.resolve(question.question).stripped) for question in answerable]
     queries = [make_query(text, glossary.find(text)) for text in stripped]
     # One by one, as a user's question comes: a batch differs in the last bits of bfloat16.
-    vectors = [encoder.encode_queries([query.text])[0] for query in queries]
+    vectors = [encoder.encode_queries([query.text]).vectors[0] for query in queries]
     gold = [tuple(find_gold_spans(texts[question.app], question.evidence)) for question in answerable]
     return [Asked(*row) for row in zip(answerable, queries, vectors, gold, strict=True)]
 

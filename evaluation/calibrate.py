@@ -27,10 +27,10 @@ from index.segment import Segment
 from index.store import build_index, open_generation
 from retrieval.apps import AppResolver
 from retrieval.decide import FEATURES, answer_features
-from retrieval.query import Asked, Glossary, understand
-from retrieval.question import detect_language, simplify, split_parts
-from retrieval.search import prefer_facts, rank
-from training.data import held_out, read_jsonl
+from retrieval.query import Asked, Glossary
+from retrieval.question import split_parts
+from retrieval.rerank import Reranker, load_reranker, rank_twice
+from training.data import held_out, read_jsonl, understand_all
 
 _log = logging.getLogger(__name__)
 
@@ -38,15 +38,6 @@ ON_TOPIC_QUESTIONS = 1500  # of the training questions: three for each that is o
 DECLINED_ON_TOPIC = 0.01  # share of questions about policies that may be taken for off topic
 FOLDS = 8
 PLATEAU = 0.1  # on either side; on some 500 questions the gain's standard error is 0.05
-
-
-def understand_all(questions: Sequence[str], resolver: AppResolver, glossary: Glossary) -> list[Asked]:
-    """Return the questions as ``ask`` understands them, without the names of their apps."""
-    stripped = [simplify(resolver.resolve(question).stripped) for question in questions]
-    return [
-        understand(text, detect_language(question), glossary)
-        for text, question in zip(stripped, questions, strict=True)
-    ]
 
 
 def fit_logistic(
@@ -68,11 +59,16 @@ def probabilities(features: NDArray[np.float64], weights: NDArray[np.float64], b
 
 
 def fit_answers(
-    segments: dict[str, Segment], questions: Sequence[Question], asked: Sequence[Asked], encoder: Encoder
+    segments: dict[str, Segment],
+    questions: Sequence[Question],
+    asked: Sequence[Asked],
+    encoder: Encoder,
+    reranker: Reranker | None,
 ) -> dict[str, Any]:
     """Fit how likely the best clause answers, and the threshold that best parts answerable from unanswerable.
 
-    Figures are out of fold: every app's questions are judged by what was fitted on the other apps.
+    What tells an answer from silence is fitted first, then stretched so that it is the probability of a right clause
+    (Platt scaling). Figures are out of fold: every app's questions are judged by what was fitted on the other apps.
     """
     rows: list[NDArray[np.float64]] = []
     right: list[bool] = []
@@ -81,11 +77,11 @@ def fit_answers(
         if len(split_parts(one.question, language=one.language)) > 1:
             continue  # ask judges each part of a question by itself
         segment = segments[question.app]
-        first = rank(segment, one.query, encoder.encode_queries([one.query.text])[0])
-        ranking = prefer_facts(first, one.wanted)
+        [encoded] = encoder.encode_queries([one.query.text])
+        ranking, judgement = rank_twice(segment, one, encoded, reranker)
         best = segment.clauses[int(ranking.order[0])]
         gold = find_gold_spans(segment.policy.text, question.evidence)
-        rows.append(answer_features(ranking, one))
+        rows.append(answer_features(ranking, one, judgement))
         right.append(question.answerable and is_gold((best.start, best.end), gold))
         kept.append(question)
     features, labels = np.array(rows), np.array(right)
@@ -95,9 +91,12 @@ def fit_answers(
     for fold in range(FOLDS):
         test = np.array([apps.index(question.app) % FOLDS == fold for question in kept])
         if test.any():
-            fitted = fit_logistic(features[~test], labels[~test], strength=0.3)
-            out_of_fold[test] = probabilities(features[test], *fitted)
-    weights, bias = fit_logistic(features, labels, strength=0.3)
+            weights, bias = fit_logistic(features[~test], answerable[~test], strength=0.3)
+            out_of_fold[test] = features[test] @ weights + bias
+    stretch, shift = fit_logistic(out_of_fold[:, np.newaxis], labels, strength=1.0)
+    out_of_fold = probabilities(out_of_fold[:, np.newaxis], stretch, shift)
+    weights, bias = fit_logistic(features, answerable, strength=0.3)
+    weights, bias = stretch[0] * weights, stretch[0] * bias + shift
     threshold = best_threshold(out_of_fold, answerable)
     _log.info("%d questions, best clause right for %.3f", len(kept), labels[answerable].mean())
     _log.info("AUROC answerable/unanswerable %.3f", auroc(out_of_fold[answerable], out_of_fold[~answerable]))
@@ -129,7 +128,7 @@ def best_threshold(confidences: NDArray[np.float64], answerable: NDArray[np.bool
 def fit_on_topic(on_topic: Sequence[Asked], off_topic: Sequence[Asked], encoder: Encoder) -> dict[str, Any]:
     """Fit whether a question is one for a policy, from its query's vector and the glossary concepts in it."""
     asked = [*on_topic, *off_topic]
-    vectors = np.vstack([encoder.encode_queries([one.query.text])[0] for one in asked]).astype(np.float64)
+    vectors = np.vstack([encoder.encode_queries([one.query.text]).vectors for one in asked]).astype(np.float64)
     counts = np.array([min(one.concept_count, 3) for one in asked], dtype=np.float64)
     features = np.column_stack([vectors, counts])
     labels = np.arange(len(asked)) < len(on_topic)
@@ -168,7 +167,11 @@ def main(arguments: Sequence[str]) -> int:
     off_topic = [str(row["question"]) for row in read_jsonl(Path("training/off_topic.jsonl"))]
     entry = {
         "answers": fit_answers(
-            segments, own, understand_all([one.question for one in own], resolver, glossary), encoder
+            segments,
+            own,
+            understand_all([one.question for one in own], resolver, glossary),
+            encoder,
+            load_reranker(encoder.token_dimension),
         ),
         "on_topic": fit_on_topic(
             understand_all([*sample, *keywords], resolver, glossary),

@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 EXTRACTION_VERSION = 1
 SPECIAL_PIECES = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 CHECKSUMS = "checksums.json"
+TOKEN_PROJECTION = "token_projection.safetensors"  # the name in a model's folder
 REPAIR = "pip install -r requirements.txt"
 PROMPTS = {"query": "query: ", "passage": "passage: "}
 
@@ -51,16 +52,27 @@ LAYER_TENSORS = {
 
 def shipped_difference() -> Path | None:
     """Return the trained difference that this repository carries, or ``None`` where it carries none."""
-    return min(Path(__file__).with_name("weights").glob("*.safetensors"), default=None)
+    return _shipped("encoder.safetensors")
 
 
-def prepare_model(*, cache: Path | None = None, difference: Path | None = None) -> Path:
+def shipped_projection() -> Path | None:
+    """Return the projection of token states that this repository carries, or ``None`` where it carries none."""
+    return _shipped(TOKEN_PROJECTION)
+
+
+def _shipped(name: str) -> Path | None:
+    path = Path(__file__).with_name("weights") / name
+    return path if path.exists() else None
+
+
+def prepare_model(*, cache: Path | None = None, difference: Path | None = None, projection: Path | None = None) -> Path:
     """Return the folder of the model, written on first use and again where a file of it is damaged.
 
     Any number of processes may ask at once: one writes, the others wait, and nobody sees half a folder.
 
     :param cache: the folder that holds prepared models, the user's cache directory by default.
     :param difference: what training changed (see :mod:`index.difference`); ``None`` is the base model.
+    :param projection: what makes token vectors of the model's last states, kept in the folder; ``None`` is nothing.
     :raises IndexNotBuiltError: if the package that carries the base model is not installed.
     """
     import platformdirs
@@ -68,7 +80,7 @@ def prepare_model(*, cache: Path | None = None, difference: Path | None = None) 
 
     cache = cache or platformdirs.user_cache_path("wentiao") / "models"
     packed, english = _package_file("e5-small-q4.bin"), _package_file("e5-small-enpt-q4.bin")
-    sources = [packed, english] + ([difference] if difference else [])
+    sources = [packed, english, *filter(None, (difference, projection))]
     recipe = [EXTRACTION_VERSION, *(_sha256(path) for path in sources)]
     folder = cache / hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:16]
     if _is_intact(folder):
@@ -84,6 +96,8 @@ def prepare_model(*, cache: Path | None = None, difference: Path | None = None) 
                 shutil.rmtree(leftover)
         part.mkdir()
         _write_model(part, read_packed_model(packed), read_packed_model(english).pieces, difference)
+        if projection:
+            shutil.copyfile(projection, part / TOKEN_PROJECTION)
         (part / CHECKSUMS).write_text(json.dumps(checksum_files(part), indent=1), encoding="utf-8")
         part.rename(folder)
     return folder

@@ -15,12 +15,16 @@ from numpy.typing import NDArray
 from corpus.datatypes import Clause, Policy
 from corpus.parser import PARSER_VERSION
 from index.lexical import LexicalIndex, tokenizer_version
-from index.units import UNITS_VERSION, Unit
+from index.tokens import MAX_CLAUSE_TOKENS, pack_tokens, unpack_tokens
+from index.units import UNITS_VERSION, Unit, clause_units, embedding_texts, lexical_texts
 
 if TYPE_CHECKING:
     import faiss
 
-FORMAT_VERSION = "2"
+    from index.encoder import Encoder, Progress
+
+FORMAT_VERSION = "3"
+_ARRAYS = ("vectors", "tokens", "token_starts")
 
 
 def made_by(encoder_fingerprint: str) -> dict[str, str]:
@@ -44,7 +48,9 @@ def segment_name(policy: Policy, encoder_fingerprint: str) -> str:
 class Segment:
     """One policy version: its clauses, one unit vector a :class:`~index.units.Unit`, and its lexical statistics.
 
-    ``vectors`` is float32 of shape (units, dimension), rows of unit length, in the order of ``units``.
+    ``vectors`` is float32 of shape (units, dimension), rows of unit length, in the order of ``units``. ``tokens`` holds
+    the packed token vectors (:mod:`index.tokens`) of all clauses one after another, those of clause ``i`` from
+    ``token_starts[i]`` to ``token_starts[i + 1]``.
     """
 
     name: str
@@ -52,13 +58,34 @@ class Segment:
     clauses: tuple[Clause, ...]
     units: tuple[Unit, ...]
     vectors: NDArray[np.float32]
+    tokens: NDArray[np.int8]
+    token_starts: NDArray[np.int64]
     lexical: LexicalIndex
+
+    @classmethod
+    def make(
+        cls, name: str, policy: Policy, clauses: tuple[Clause, ...], encoder: Encoder, progress: Progress | None = None
+    ) -> Segment:
+        """Encode the ``clauses`` of ``policy``.
+
+        :param progress: told after each batch: units encoded, units in all.
+        """
+        units = clause_units(clauses)
+        encoded = encoder.encode_passages(embedding_texts(policy, clauses, units), progress=progress)
+        firsts = _first_units(units, len(clauses))
+        packed = [pack_tokens(encoded.tokens[first][:MAX_CLAUSE_TOKENS]) for first in firsts]
+        starts = np.cumsum([0, *map(len, packed)])
+        lexical = LexicalIndex.build(lexical_texts(clauses))
+        return cls(name, policy, clauses, units, encoded.vectors, np.concatenate(packed), starts, lexical)
+
+    def clause_tokens(self, ordinal: int) -> NDArray[np.float32]:
+        """Return the token vectors of a clause, unit rows of shape (tokens, token dimension)."""
+        return unpack_tokens(self.tokens[self.token_starts[ordinal] : self.token_starts[ordinal + 1]])
 
     @cached_property
     def first_units(self) -> NDArray[np.int64]:
         """The position in ``units`` of every clause's own unit; its sentences follow it."""
-        clauses = np.array([unit.clause for unit in self.units], dtype=np.int64)
-        return np.searchsorted(clauses, np.arange(len(self.clauses)))
+        return _first_units(self.units, len(self.clauses))
 
     def unit_range(self, ordinal: int) -> tuple[int, int]:
         """Return the first unit of a clause and the one after its last."""
@@ -87,7 +114,8 @@ class Segment:
         _write_json(folder / "policy.json", policy)
         _write_json(folder / "clauses.json", [asdict(clause) for clause in self.clauses])
         _write_json(folder / "units.json", [[unit.clause, unit.start, unit.end] for unit in self.units])
-        np.save(folder / "vectors.npy", self.vectors, allow_pickle=False)
+        for name in _ARRAYS:
+            np.save(folder / f"{name}.npy", getattr(self, name), allow_pickle=False)
         self.lexical.save(folder / "lexical")
 
     @classmethod
@@ -101,9 +129,14 @@ class Segment:
             policy=Policy(**record),
             clauses=clauses,
             units=tuple(Unit(*item) for item in _read_json(folder / "units.json")),
-            vectors=np.load(folder / "vectors.npy", allow_pickle=False),
+            **{name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in _ARRAYS},
             lexical=LexicalIndex.load(folder / "lexical", len(clauses)),
         )
+
+
+def _first_units(units: tuple[Unit, ...], clause_count: int) -> NDArray[np.int64]:
+    clauses = np.array([unit.clause for unit in units], dtype=np.int64)
+    return np.searchsorted(clauses, np.arange(clause_count))
 
 
 def _write_json(path: Path, value: object) -> None:

@@ -27,9 +27,8 @@ from corpus.load import default_policies_folder, load_policies
 from corpus.parser import parse_policy
 from index.encoder import Encoder, Progress
 from index.errors import IndexMismatchError, IndexNotBuiltError
-from index.lexical import LexicalIndex
 from index.segment import Segment, made_by, segment_name
-from index.units import Unit, clause_units, embedding_texts, lexical_texts
+from index.units import clause_units
 
 _log = logging.getLogger(__name__)
 
@@ -143,26 +142,25 @@ def _make_segments(
     missing: Sequence[tuple[Policy, str]], encoder: Encoder, progress: Progress | None
 ) -> Iterator[tuple[str, Segment]]:
     total = done = 0
-    outlines: list[tuple[Policy, str, tuple[Clause, ...], tuple[Unit, ...]]] = []
+    outlines: list[tuple[Policy, str, tuple[Clause, ...], int]] = []
     for policy, name in missing:
         clauses = parse_policy(policy).clauses
         if not clauses:
             raise ValueError(
                 f"the policy of {policy.app!r} holds no clause, only headings or rules; give its whole text"
             )
-        units = clause_units(clauses)
-        total += len(units)
-        outlines.append((policy, name, clauses, units))
-    for policy, name, clauses, units in outlines:
+        count = len(clause_units(clauses))
+        total += count
+        outlines.append((policy, name, clauses, count))
+    for policy, name, clauses, count in outlines:
         before = done
 
-        def tell(count: int, _: int, before: int = before) -> None:
+        def tell(encoded: int, _: int, before: int = before) -> None:
             if progress is not None:
-                progress(before + count, total)
+                progress(before + encoded, total)
 
-        vectors = encoder.encode_passages(embedding_texts(policy, clauses, units), progress=tell)
-        done += len(units)
-        yield name, Segment(name, policy, clauses, units, vectors, LexicalIndex.build(lexical_texts(clauses)))
+        yield name, Segment.make(name, policy, clauses, encoder, tell)
+        done += count
 
 
 def _write_segment(segment: Segment, folder: Path) -> dict[str, str]:

@@ -19,17 +19,18 @@ from retrieval.decide import Decision, answer_features, load_decision
 from retrieval.gloss import Glosser
 from retrieval.query import Asked, Glossary, understand
 from retrieval.question import detect_language, is_elliptical, is_gibberish, simplify, split_parts, well_formed
-from retrieval.search import Ranking, merge, prefer_facts, rank
+from retrieval.rerank import Reranker, load_reranker, rank_twice
+from retrieval.search import Ranking, merge, rank
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from index.encoder import Encoder
+    from index.encoder import EncodedText, Encoder
     from index.segment import Segment
     from index.store import Generation
 
 _log = logging.getLogger(__name__)
+
+Sought = tuple[Asked, "EncodedText"]
+"""One question, or part of one: as understood, and as vectors."""
 
 ROWS_WITHOUT_APP = 8  # DESIGN.md: a question that names no app gets at most eight rows
 MAX_CITATIONS = 3  # what a person reads; DESIGN.md: one to three citations
@@ -64,6 +65,7 @@ class Assistant:
         resolver: AppResolver,
         terms: Sequence[Term],
         decision: Decision,
+        reranker: Reranker | None = None,
     ) -> None:
         self._segments = {segment.policy.app: segment for segment in generation.segments}
         self._encoder = encoder
@@ -71,6 +73,7 @@ class Assistant:
         self._glossary = Glossary(terms)
         self._glosser = Glosser(terms)
         self._decision = decision
+        self._reranker = reranker
 
     @classmethod
     def open(
@@ -101,7 +104,7 @@ class Assistant:
         if not decision.calibrated:
             _log.warning("declining is not calibrated for this model; run: python -m evaluation calibrate")
         resolver = AppResolver([segment.policy for segment in generation.segments], load_known_apps())
-        return cls(generation, encoder, resolver, load_glossary(), decision)
+        return cls(generation, encoder, resolver, load_glossary(), decision, load_reranker(encoder.token_dimension))
 
     def ask(self, question: str, app: str | None = None, history: Sequence[Turn | str] = (), top_k: int = 3) -> Answer:
         """Answer ``question`` with the clauses that say so, or decline and say how.
@@ -127,14 +130,15 @@ class Assistant:
         parts = split_parts(complete, language=language)
         asked = [self._understand(part, language) for part in (*parts, alone)]
         language = asked[0].language
-        vectors = self._encoder.encode_queries([one.query.text for one in (asked if complete != alone else asked[:-1])])
-        judged = list(zip(asked, vectors, strict=False))
+        texts = [one.query.text for one in (asked if complete != alone else asked[:-1])]
+        encoded = list(self._encoder.encode_queries(texts))
+        judged = list(zip(asked, encoded, strict=False))
+        sought = judged[: len(parts)]
         if any(mention.invented for mention in named.mentions):
             # What looked like a name may be what the question is about: 今天天气怎么样.
             full = self._understand(simplify(question), language)
-            judged = [(full, self._encoder.encode_queries([full.query.text])[0])]
-        on_topic = any(self._decision.is_on_topic(vector, one.concept_count) for one, vector in judged)
-        asked, vectors = asked[: len(parts)], vectors[: len(parts)]
+            judged = [(full, self._encode(full))]
+        on_topic = any(self._decision.is_on_topic(text.vector, one.concept_count) for one, text in judged)
         if app is not None:
             subjects: tuple[str, ...] = (self._resolver.find(app) or well_formed(app),)
         else:
@@ -143,18 +147,17 @@ class Assistant:
             known = [subject for subject in subjects if subject in self._segments]
             return self._off_topic(known[0] if len(known) == 1 else None, language)
         if app is None and (named.across_apps or len(subjects) > 1):
-            whole, vector = self._whole(complete, asked, vectors)
-            rows, confidence = self._compare(subjects or self.apps(), whole, vector)
+            rows, confidence = self._compare(subjects or self.apps(), self._whole(complete, sought))
             count = sum(row.status == "answered" for row in rows)
             text = message("answer.compared_count", language, total=len(rows), answered=count)
             return Answer("compared", None, language, text, confidence, rows=rows)
         if subjects:
             if subjects[0] not in self._segments:
                 return self._unknown_app(subjects[0], language)
-            return self._answer(self._segments[subjects[0]], asked, vectors, min(top_k, MAX_CITATIONS))
+            return self._answer(self._segments[subjects[0]], sought, min(top_k, MAX_CITATIONS))
         if len(self._segments) == 1:
-            return self._answer(next(iter(self._segments.values())), asked, vectors, min(top_k, MAX_CITATIONS))
-        return self._which_app(*self._whole(complete, asked, vectors))
+            return self._answer(next(iter(self._segments.values())), sought, min(top_k, MAX_CITATIONS))
+        return self._which_app(self._whole(complete, sought))
 
     def search(self, query: str, app: str | None = None, top_k: int = 10, rerank: bool = True) -> tuple[Passage, ...]:
         """Return the ``top_k`` best clauses of ``app``, else of the apps that ``query`` names, else of all.
@@ -166,12 +169,14 @@ class Assistant:
             raise ValueError(f"top_k must be at least 1, got {top_k}")
         named = self._resolver.resolve(well_formed(query))
         asked = self._understand(simplify(named.stripped), detect_language(query))
-        [vector] = self._encoder.encode_queries([asked.query.text])
+        encoded = self._encode(asked)
         subjects = [name for name in named.subjects if name in self._segments]
         segments = [self._segment(app)] if app is not None else [self._segments[name] for name in subjects]
-        rankings = [rank(segment, asked.query, vector) for segment in segments or self._segments.values()]
+        wanted = segments or self._segments.values()
         if rerank:
-            rankings = [prefer_facts(ranking, asked.wanted) for ranking in rankings]
+            rankings = [rank_twice(segment, asked, encoded, self._reranker)[0] for segment in wanted]
+        else:
+            rankings = [rank(segment, asked.query, encoded.vector) for segment in wanted]
         best = merge(rankings, top_k=top_k)
         return tuple(passage_of(ranking, ordinal, place) for place, (ranking, ordinal) in enumerate(best, start=1))
 
@@ -182,12 +187,11 @@ class Assistant:
         """
         named = self._resolver.resolve(well_formed(question))
         asked = self._understand(simplify(named.stripped), detect_language(question))
-        [vector] = self._encoder.encode_queries([asked.query.text])
         if apps is None:
             subjects = named.subjects or self.apps()
         else:
             subjects = tuple(dict.fromkeys(self._resolver.find(name) or well_formed(name) for name in apps))
-        return self._compare(subjects, asked, vector)[0]
+        return self._compare(subjects, (asked, self._encode(asked)))[0]
 
     def policy(self, app: str) -> Policy:
         """Return the policy of ``app``, given by its name or an alias.
@@ -263,25 +267,27 @@ class Assistant:
     def _understand(self, text: str, language: Language) -> Asked:
         return understand(text, language, self._glossary)
 
-    def _whole(
-        self, text: str, asked: Sequence[Asked], vectors: NDArray[np.float32]
-    ) -> tuple[Asked, NDArray[np.float32]]:
-        """Return the question and its vector as one: where each app gets a line, its parts are searched together."""
-        if len(asked) == 1:
-            return asked[0], vectors[0]
-        whole = self._understand(text, asked[0].language)
-        return whole, self._encoder.encode_queries([whole.query.text])[0]
+    def _encode(self, asked: Asked) -> EncodedText:
+        [encoded] = self._encoder.encode_queries([asked.query.text])
+        return encoded
 
-    def _judge(self, segment: Segment, asked: Asked, vector: NDArray[np.float32]) -> Verdict:
-        ranking = prefer_facts(rank(segment, asked.query, vector), asked.wanted)
-        features = answer_features(ranking, asked)
-        return Verdict(asked, ranking, round(self._decision.answers.probability(features), 3))
+    def _whole(self, text: str, sought: Sequence[Sought]) -> Sought:
+        """Return the question as one: where each app gets a line, its parts are searched together."""
+        if len(sought) == 1:
+            return sought[0]
+        whole = self._understand(text, sought[0][0].language)
+        return whole, self._encode(whole)
+
+    def _judge(self, segment: Segment, sought: Sought) -> Verdict:
+        ranking, judgement = rank_twice(segment, *sought, self._reranker)
+        features = answer_features(ranking, sought[0], judgement)
+        return Verdict(sought[0], ranking, round(self._decision.answers.probability(features), 3))
 
     def _is_answered(self, verdict: Verdict) -> bool:
         return verdict.confidence >= self._decision.answers_threshold
 
-    def _answer(self, segment: Segment, asked: Sequence[Asked], vectors: NDArray[np.float32], top_k: int) -> Answer:
-        verdicts = [self._judge(segment, one, vector) for one, vector in zip(asked, vectors, strict=True)]
+    def _answer(self, segment: Segment, sought: Sequence[Sought], top_k: int) -> Answer:
+        verdicts = [self._judge(segment, one) for one in sought]
         if not any(map(self._is_answered, verdicts)):
             return self._silent(max(verdicts, key=lambda verdict: verdict.confidence))
         citations: list[Citation] = []
@@ -303,7 +309,7 @@ class Assistant:
         return Answer(
             status="answered",
             app=segment.policy.app,
-            language=asked[0].language,
+            language=sought[0][0].language,
             text="\n".join(dict.fromkeys(line for part in lines for line in part.split("\n"))),
             confidence=max(verdict.confidence for verdict in verdicts),
             facts=tuple(facts),
@@ -342,31 +348,30 @@ class Assistant:
         lines.append(message("answer.unknown_app_list", language))
         return Answer("unknown_app", None, language, "\n".join(lines), confidence=0.0)
 
-    def _which_app(self, asked: Asked, vector: NDArray[np.float32]) -> Answer:
-        verdicts = [self._judge(segment, asked, vector) for segment in self._segments.values()]
+    def _which_app(self, sought: Sought) -> Answer:
+        verdicts = [self._judge(segment, sought) for segment in self._segments.values()]
+        language = sought[0].language
         verdicts.sort(key=lambda verdict: -verdict.confidence)
         return Answer(
             status="which_app",
             app=None,
-            language=asked.language,
-            text=message("answer.which_app", asked.language),
+            language=language,
+            text=message("answer.which_app", language),
             confidence=verdicts[0].confidence,
             rows=tuple(self._row(verdict) for verdict in verdicts[:ROWS_WITHOUT_APP]),
         )
 
-    def _compare(
-        self, subjects: Sequence[str], asked: Asked, vector: NDArray[np.float32]
-    ) -> tuple[tuple[Row, ...], float]:
+    def _compare(self, subjects: Sequence[str], sought: Sought) -> tuple[tuple[Row, ...], float]:
         """Return one row an app, and the confidence of the surest."""
         rows: list[Row] = []
         confidence = 0.0
         for app in subjects:
             if app in self._segments:
-                verdict = self._judge(self._segments[app], asked, vector)
+                verdict = self._judge(self._segments[app], sought)
                 confidence = max(confidence, verdict.confidence)
                 rows.append(self._row(verdict))
             else:
-                rows.append(Row(app, "unknown_app", message("answer.unknown_app", asked.language, name=app)))
+                rows.append(Row(app, "unknown_app", message("answer.unknown_app", sought[0].language, name=app)))
         return tuple(rows), confidence
 
     def _row(self, verdict: Verdict) -> Row:

@@ -13,6 +13,9 @@ from typing import TypeVar
 from corpus.datatypes import Policy
 from corpus.parser import parse_policy
 from index.units import Unit, clause_units, embedding_texts
+from retrieval.apps import AppResolver
+from retrieval.query import Asked, Glossary, understand
+from retrieval.question import detect_language, simplify
 
 T = TypeVar("T")
 
@@ -85,6 +88,15 @@ def held_out(apps: Sequence[str]) -> frozenset[str]:
 def read_jsonl(path: Path) -> list[dict[str, object]]:
     """Return the records of a file of one JSON object a line."""
     return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
+
+
+def understand_all(questions: Sequence[str], resolver: AppResolver, glossary: Glossary) -> list[Asked]:
+    """Return the questions as ``ask`` understands them, without the names of their apps."""
+    stripped = [simplify(resolver.resolve(question).stripped) for question in questions]
+    return [
+        understand(text, detect_language(question), glossary)
+        for text, question in zip(stripped, questions, strict=True)
+    ]
 
 
 def cut_policy(policy: Policy) -> TrainingPolicy:

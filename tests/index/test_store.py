@@ -52,14 +52,16 @@ def test_an_opened_generation_equals_what_was_built(tmp_path):
         "您可以在“我的-设置-注销”里注销账号。",
     ]
     np.testing.assert_allclose(np.linalg.norm(segment.vectors, axis=1), 1, atol=1e-6)
-    np.testing.assert_array_equal(segment.vectors[1], encoder.encode_passages(["一、收集\n我们收集手机号码。"])[0])
+    np.testing.assert_array_equal(
+        segment.vectors[1], encoder.encode_passages(["一、收集\n我们收集手机号码。"]).vectors[0]
+    )
 
 
 def test_the_faiss_index_ranks_as_brute_force_does(tmp_path):
     encoder = FakeEncoder()
     build_index([FIRST], tmp_path, encoder)
     [segment] = open_generation(tmp_path, encoder.fingerprint).segments
-    [query] = encoder.encode_queries(["怎么注销账号"])
+    [query] = encoder.encode_queries(["怎么注销账号"]).vectors
     similarities, found = segment.dense.search(query[np.newaxis], len(segment.units))
     expected = segment.vectors @ query
     np.testing.assert_allclose(similarities[0], np.sort(expected)[::-1], atol=1e-6)

@@ -45,7 +45,7 @@ def segment(shelve):
 def look(segment, question, language="zh"):
     """Return the ranking of ``segment`` for a question, and the question as understood."""
     asked = understand(question, language, GLOSSARY)
-    [vector] = ENCODER.encode_queries([asked.query.text])
+    [vector] = ENCODER.encode_queries([asked.query.text]).vectors
     return rank(segment, asked.query, vector), asked
 
 

@@ -26,7 +26,7 @@ COVERED = decide(bias=-8.0, coverage=16.0)  # answers where a clause holds half 
 def weights_of_their_own():
     """The shipped weights are fitted to the real model; the small one knows spellings only, so words weigh more."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("retrieval.assistant.rank", partial(rank, weights=Weights(0.7, 3.0, 1.0)))
+        patch.setattr("retrieval.rerank.rank", partial(rank, weights=Weights(0.7, 3.0, 1.0)))
         yield
 
 
@@ -280,7 +280,7 @@ def test_the_sentence_that_limits_the_quote_is_told(shelve):
     text = "我们不会出售您的个人信息。但法律法规要求的除外。您可以联系客服。\n我们使用加密技术。"
     answer = ask(shelve([Policy("应用甲", text)]).assistant(SURE), "会出售个人信息吗")
     assert answer.citations[0].quote == "我们不会出售您的个人信息。"
-    assert answer.text.split("\n")[-1].endswith("但法律法规要求的除外。")
+    assert answer.text.split("\n")[-1] == "例外：“但法律法规要求的除外。”"
 
 
 def test_citations_are_at_most_as_many_as_asked_for_best_first(assistant):

@@ -11,6 +11,7 @@ from corpus.datatypes import Policy
 from corpus.lexicons import load_glossary
 from retrieval.decide import FEATURES, Decision, Logistic, answer_features, load_decision, uncalibrated
 from retrieval.query import Glossary, understand
+from retrieval.rerank import Judgement
 from retrieval.search import rank
 
 from ..conftest import ENCODER
@@ -18,11 +19,11 @@ from ..conftest import ENCODER
 GLOSSARY = Glossary(load_glossary())
 
 
-def features_of(segment, text, language="zh"):
+def features_of(segment, text, language="zh", judgement=None):
     asked = understand(text, language, GLOSSARY)
-    [vector] = ENCODER.encode_queries([asked.query.text])
+    [vector] = ENCODER.encode_queries([asked.query.text]).vectors
     ranking = rank(segment, asked.query, vector)
-    return ranking, dict(zip(FEATURES, answer_features(ranking, asked).tolist(), strict=True))
+    return ranking, dict(zip(FEATURES, answer_features(ranking, asked, judgement).tolist(), strict=True))
 
 
 def test_the_features_say_what_they_are_named_for(shipped):
@@ -37,6 +38,16 @@ def test_the_features_say_what_they_are_named_for(shipped):
     assert found["coverage"] == pytest.approx(ranking.coverage[best])
     assert found["english"] == 0
     assert (found["wanted"], found["unmet"]) == (1, 0)
+
+
+def test_the_second_stages_log_odds_are_features_and_zero_without_it(shipped):
+    segment = shipped.generation.segments[-1]
+    judgement = Judgement(np.array([3, 1]), np.array([1.0, 2.0], np.float32), 0.5)
+    _, found = features_of(segment, "怎么注销账号", judgement=judgement)
+    assert found["margin"] == pytest.approx(math.log(math.exp(1.0) + math.exp(2.0)) - 0.5)
+    assert found["best"] == pytest.approx(1.5)
+    _, found = features_of(segment, "怎么注销账号")
+    assert (found["margin"], found["best"]) == (0, 0)
 
 
 def test_words_that_the_policy_lacks_are_missing(shipped):
@@ -69,7 +80,7 @@ def test_a_logistic_is_a_probability_even_far_out():
 
 def test_the_uncalibrated_decision_takes_what_holds_a_concept_of_the_domain():
     decision = uncalibrated(ENCODER.dimension)
-    [vector] = ENCODER.encode_queries(["怎么注销账号"])
+    [vector] = ENCODER.encode_queries(["怎么注销账号"]).vectors
     assert not decision.calibrated
     assert [decision.is_on_topic(vector, count) for count in (0, 1, 2)] == [False, True, True]
 
@@ -77,7 +88,7 @@ def test_the_uncalibrated_decision_takes_what_holds_a_concept_of_the_domain():
 def test_concepts_beyond_three_count_as_three():
     weights = np.append(np.zeros(ENCODER.dimension), 1.0)
     decision = Decision(Logistic(np.zeros(len(FEATURES)), 0.0), 0.5, Logistic(weights, -3.5), 0.5)
-    [vector] = ENCODER.encode_queries(["怎么注销账号"])
+    [vector] = ENCODER.encode_queries(["怎么注销账号"]).vectors
     assert not decision.is_on_topic(vector, 99)
 
 

@@ -17,7 +17,7 @@ QUESTIONS = ["怎么注销账号", "会收集位置信息吗", "客服电话是�
 
 def make(text):
     """Return a query without expansions, and its vector."""
-    [vector] = ENCODER.encode_queries([text])
+    [vector] = ENCODER.encode_queries([text]).vectors
     return make_query(text, ()), vector
 
 

@@ -1,0 +1,151 @@
+"""The second stage: the question's tokens against those of the best clauses, and how likely none of them answers.
+
+Late interaction (Khattab and Zaharia, 2020) with a comparison that is learnt (Parikh et al., 2016): every token of
+the question is aligned with the tokens of the clause, a small network compares it with what it is aligned to, and the
+comparisons, weighed by how much the token matters, make the clause's score. Beside it the question alone tells how
+often policies are silent on what it asks. ``python -m training.reranker`` makes the weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.query import Asked
+from retrieval.search import Ranking, prefer_facts, rank
+
+if TYPE_CHECKING:
+    from index.encoder import EncodedText
+    from index.segment import Segment
+
+Floats = NDArray[np.float32]
+
+CANDIDATE_COUNT = 8  # clauses that are compared with the question token by token
+STAGE_FEATURES = 7
+ANSWER_BONUS = 0.5  # standard deviations of dense score that a factor e of likelihood is worth
+LEAST = -4.0  # logarithm of the share below which a clause loses no more
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the second stage says of the best clauses of one ranking, as logits that compare within one question.
+
+    ``answers`` holds one for each of ``ordinals``: that this clause answers. ``silence`` is the one that none does.
+    """
+
+    ordinals: NDArray[np.int64]
+    answers: Floats
+    silence: float
+
+    @property
+    def margin(self) -> float:
+        """The log-odds that some of the clauses answers."""
+        return float(np.logaddexp.reduce(self.answers)) - self.silence
+
+    @property
+    def best_margin(self) -> float:
+        """The log-odds of the likeliest clause against silence."""
+        return float(self.answers.max()) - self.silence
+
+
+def stage_features(ranking: Ranking, ordinals: NDArray[np.int64]) -> Floats:
+    """Return what the first stage knows of the clauses, float32 of shape (clauses, 7)."""
+    score, dense, spread = ranking.score, ranking.dense, float(ranking.dense.std()) or 1.0
+    ordered = score[ranking.order]
+    second, fifth = ordered[min(1, len(ordered) - 1)], ordered[min(4, len(ordered) - 1)]
+    bests = np.maximum.reduceat(ranking.unit_scores, ranking.segment.first_units)
+    return np.column_stack(
+        [
+            score[ordinals],
+            (score[ordinals] - score.mean()) / spread,
+            dense[ordinals],
+            bests[ordinals],
+            (score[ordinals] - second) / spread,
+            (score[ordinals] - fifth) / spread,
+            ranking.coverage[ordinals],
+        ]
+    ).astype(np.float32)
+
+
+class Reranker:
+    """The trained network; its sizes are those of its tensors."""
+
+    def __init__(self, tensors: Mapping[str, Floats]) -> None:
+        """:param tensors: by the names that ``training.reranker`` gives them."""
+        self._tensors = {name: tensor.astype(np.float32) for name, tensor in tensors.items()}
+
+    def judge(self, question: EncodedText, ranking: Ranking) -> Judgement:
+        """Score the best :data:`CANDIDATE_COUNT` clauses of ``ranking``."""
+        ordinals = ranking.order[:CANDIDATE_COUNT]
+        features = stage_features(ranking, ordinals)
+        weights = _softmax(self._layers("weigh", question.tokens)[:, 0])
+        answers = [
+            self._score(question.tokens, weights, ranking.segment.clause_tokens(int(ordinal)), own)
+            for ordinal, own in zip(ordinals, features, strict=True)
+        ]
+        silence = self._layers("silence", question.vector * np.float32(len(question.vector) ** 0.5))[0]
+        return Judgement(ordinals, np.array(answers, np.float32).round(2), round(float(silence), 2))
+
+    def _score(self, question: Floats, weights: Floats, clause: Floats, features: Floats) -> float:
+        similarities = question @ clause.T
+        attention = _softmax(similarities * np.exp(self._tensors["sharpness"]))
+        aligned = attention @ clause
+        best, mean = similarities.max(axis=1), (similarities * attention).sum(axis=1)
+        size = np.float32(question.shape[1] ** 0.5)
+        compared = self._layers(
+            "compare",
+            np.column_stack(
+                [size * question * aligned * size, size * np.abs(question - aligned), size * aligned, best, mean]
+            ),
+        )
+        gathered = np.concatenate(
+            [weights @ compared, compared.max(axis=0), features, [weights @ best, best.min()]], dtype=np.float32
+        )
+        return float(self._layers("answer", gathered)[0] + self._tensors["first_stage"] * features[1])
+
+    def _layers(self, name: str, inputs: Floats) -> Floats:
+        """Return two linear layers with a rectifier between them."""
+        hidden = inputs @ self._tensors[f"{name}.0.weight"].T + self._tensors[f"{name}.0.bias"]
+        outputs: Floats = np.maximum(hidden, 0) @ self._tensors[f"{name}.3.weight"].T + self._tensors[f"{name}.3.bias"]
+        return outputs
+
+
+def rank_twice(
+    segment: Segment, asked: Asked, encoded: EncodedText, reranker: Reranker | None
+) -> tuple[Ranking, Judgement | None]:
+    """Return the ranking of both stages, and what the second, where there is one, says of its best clauses."""
+    ranking = prefer_facts(rank(segment, asked.query, encoded.vector), asked.wanted)
+    if reranker is None:
+        return ranking, None
+    judgement = reranker.judge(encoded, ranking)
+    return prefer_answers(ranking, judgement), judgement
+
+
+def prefer_answers(ranking: Ranking, judgement: Judgement) -> Ranking:
+    """Return ``ranking`` with the judged clauses lowered by how much less likely they answer than the likeliest."""
+    score = ranking.score.copy()
+    behind = np.maximum(judgement.answers - judgement.answers.max(), LEAST)
+    score[judgement.ordinals] += ANSWER_BONUS * float(ranking.dense.std()) * behind
+    score = np.round(score, 3)
+    return replace(ranking, score=score, order=np.argsort(-score, kind="stable"))
+
+
+def load_reranker(token_dimension: int) -> Reranker | None:
+    """Return the shipped second stage, or ``None`` for an encoder that gives no token vectors of its kind."""
+    from safetensors.numpy import load_file
+
+    path = files("retrieval") / "weights" / "reranker.safetensors"
+    if not token_dimension or not path.is_file():
+        return None
+    return Reranker(load_file(str(path)))
+
+
+def _softmax(logits: Floats) -> Floats:
+    raised = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    shares: Floats = raised / raised.sum(axis=-1, keepdims=True)
+    return shares
