@@ -1,7 +1,8 @@
-"""What each part of the search is worth: ``python -m evaluation ablation [--model FOLDER]``.
+"""What each part of the search is worth: ``python -m evaluation ablation [--model FOLDER] [--parts]``.
 
-Encodes the dev policies with several texts a clause and scores every mix on the dev questions, app given. The table
-that chose what ships is kept in docs/benchmarks.md.
+Encodes the dev policies with several texts a clause and scores every mix on the dev questions, app given; with
+``--parts``, scores what ships with each part alone and with each part left out. The tables that chose what ships are
+kept in docs/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,15 +26,17 @@ from corpus.load import default_policies_folder, load_policies
 from corpus.parser import parse_policy
 from evaluation.metrics import recall_at_k, reciprocal_rank
 from evaluation.questions import Question, find_gold_spans, is_gold, load_questions, right_within
-from index.encoder import Encoder, load_encoder
+from index.encoder import EncodedText, Encoder, load_encoder
 from index.lexical import LexicalIndex
 from index.model import prepare_model
 from index.segment import Segment
+from index.store import build_index, open_generation
 from index.units import Unit, clause_units, lexical_texts
 from retrieval.apps import AppResolver
-from retrieval.query import Glossary, Query, make_query
-from retrieval.question import simplify
-from retrieval.search import WEIGHTS, Weights, rank
+from retrieval.query import Asked, Glossary
+from retrieval.rerank import Reranker, load_reranker, prefer_answers
+from retrieval.search import WEIGHTS, Ranking, Weights, prefer_facts, rank
+from training.data import understand_all
 
 Floats = NDArray[np.float32]
 Context = Callable[[Clause, str], str]
@@ -54,13 +58,16 @@ MIXES = {
 }
 
 
+Ranker = Callable[[Segment, "Ready"], Ranking]
+
+
 @dataclass(frozen=True)
-class Asked:
-    """A dev question made ready: its query, its query's vector, where its evidence stands."""
+class Ready:
+    """A dev question made ready: as understood, as vectors, and where its evidence stands."""
 
     question: Question
-    query: Query
-    vector: Floats
+    asked: Asked
+    encoded: EncodedText
     gold: tuple[tuple[int, int], ...]
 
 
@@ -88,25 +95,62 @@ def make_segment(policy: Policy, context: Context, encoder: Encoder, folder: Pat
     return Segment("", policy, clauses, units, vectors, *no_tokens, lexical)
 
 
-def make_ready(questions: Sequence[Question], policies: Sequence[Policy], encoder: Encoder) -> list[Asked]:
-    """Return the answerable questions with query, vector and gold spans, as ``ask`` would search for them."""
-    resolver = AppResolver(policies, load_known_apps())
-    glossary = Glossary(load_glossary())
+def make_ready(questions: Sequence[Question], policies: Sequence[Policy], encoder: Encoder) -> list[Ready]:
+    """Return the answerable questions as ``ask`` would search for them, with the spans that answer."""
+    resolver, glossary = AppResolver(policies, load_known_apps()), Glossary(load_glossary())
     texts = {policy.app: policy.text for policy in policies}
     answerable = [question for question in questions if question.answerable]
-    stripped = [simplify(resolver.resolve(question.question).stripped) for question in answerable]
-    queries = [make_query(text, glossary.find(text)) for text in stripped]
+    understood = understand_all([question.question for question in answerable], resolver, glossary)
     # One by one, as a user's question comes: a batch differs in the last bits of bfloat16.
-    vectors = [encoder.encode_queries([query.text]).vectors[0] for query in queries]
+    encoded = [next(iter(encoder.encode_queries([one.query.text]))) for one in understood]
     gold = [tuple(find_gold_spans(texts[question.app], question.evidence)) for question in answerable]
-    return [Asked(*row) for row in zip(answerable, queries, vectors, gold, strict=True)]
+    return [Ready(*row) for row in zip(answerable, understood, encoded, gold, strict=True)]
 
 
-def score_mix(segments: dict[str, Segment], asked: Sequence[Asked], weights: Weights) -> dict[str, float]:
-    """Return hit@1/3/10, MRR and right-within-400 over ``asked``, and hit@1 of the English questions."""
+def by_mix(weights: Weights) -> Ranker:
+    """Return the first stage with these weights."""
+    return lambda segment, one: rank(segment, one.asked.query, one.encoded.vector, weights=weights)
+
+
+def by_parts(reranker: Reranker) -> dict[str, Ranker]:
+    """Return what ships, each of its parts alone, and what ships without each of them."""
+
+    def both(weights: Weights = WEIGHTS, *, facts: bool = True) -> Ranker:
+        def ranker(segment: Segment, one: Ready) -> Ranking:
+            ranking = by_mix(weights)(segment, one)
+            ranking = prefer_facts(ranking, one.asked.wanted) if facts else ranking
+            return prefer_answers(ranking, reranker.judge(one.encoded, ranking))
+
+        return ranker
+
+    def words(segment: Segment, one: Ready) -> Ranking:
+        ranking = by_mix(WEIGHTS)(segment, one)
+        return replace(ranking, order=np.argsort(-ranking.coverage, kind="stable"))
+
+    def second(segment: Segment, one: Ready) -> Ranking:
+        ranking = by_mix(WEIGHTS)(segment, one)
+        judgement = reranker.judge(one.encoded, ranking)
+        return replace(ranking, order=judgement.ordinals[np.argsort(-judgement.answers, kind="stable")])
+
+    return {
+        "everything": both(),
+        "clause vectors alone": by_mix(Weights(0.0, 0.0, 0.0)),
+        "best sentence's vector alone": by_mix(Weights(1.0, 0.0, 0.0)),
+        "BM25 with glossary alone": words,
+        "second stage's own order": second,
+        "without sentence vectors": both(replace(WEIGHTS, sentence=0.0)),
+        "without BM25": both(replace(WEIGHTS, lexical=0.0)),
+        "without glossary": both(replace(WEIGHTS, expansion=0.0)),
+        "without facts": both(facts=False),
+        "without the second stage": lambda segment, one: prefer_facts(by_mix(WEIGHTS)(segment, one), one.asked.wanted),
+    }
+
+
+def score_ranker(segments: dict[str, Segment], ready: Sequence[Ready], ranker: Ranker) -> dict[str, float]:
+    """Return hit@1/3/10, MRR and right-within-400 over ``ready``, and hit@1 of the English questions."""
     rows: list[tuple[int | None, bool, bool]] = []
-    for one in asked:
-        ranking = rank(segments[one.question.app], one.query, one.vector, weights=weights)
+    for one in ready:
+        ranking = ranker(segments[one.question.app], one)
         spans = [(c.start, c.end) for c in (ranking.segment.clauses[int(i)] for i in ranking.order[:10])]
         found = next((place for place, span in enumerate(spans, start=1) if is_gold(span, one.gold)), None)
         rows.append((found, right_within(spans, one.gold), one.question.lang == "en"))
@@ -118,35 +162,44 @@ def score_mix(segments: dict[str, Segment], asked: Sequence[Asked], weights: Wei
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print one table of contexts by mixes, and one of weights for the context that ships."""
+    """Print one table of contexts by mixes and one of weights for the context that ships, or the table of parts."""
     parser = argparse.ArgumentParser(prog="python -m evaluation ablation", description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--model", type=Path, help="a sentence-transformers folder (default: the base model)")
+    parser.add_argument("--parts", action="store_true", help="score the parts of what ships")
     parser.add_argument("--cache", type=Path, default=Path("build/ablation"), help="where vectors are kept")
     options = parser.parse_args(arguments)
     logging.getLogger("bm25s").setLevel(logging.WARNING)
-    encoder = load_encoder(options.model or prepare_model())
     questions = load_questions(options.data / "questions" / "dev")
     wanted = {question.app for question in questions}
     folders = [default_policies_folder(), options.data / "policies"]
     policies = [policy for policy in load_policies(folders) if policy.app in wanted]
-    asked = make_ready(questions, policies, encoder)
+    encoder = load_encoder() if options.parts else load_encoder(options.model or prepare_model())
+    ready = make_ready(questions, policies, encoder)
     out = sys.stdout
-    header = f"{'context':24}{'mix':28}" + "".join(
-        f"{name:>14}" for name in ("hit@1", "hit@3", "hit@10", "mrr", "within 400", "English hit@1")
-    )
-    out.write(header + "\n")
+    columns = ("hit@1", "hit@3", "hit@10", "mrr", "within 400", "English hit@1")
+    out.write(f"{'context':24}{'mix':28}" + "".join(f"{name:>14}" for name in columns) + "\n")
     segments: dict[str, Segment] = {}
+    if options.parts:
+        reranker = load_reranker(encoder.token_dimension)
+        if reranker is None:
+            raise FileNotFoundError("no second stage ships; make it: python -m training.reranker")
+        build_index(policies, options.cache / "index", encoder)
+        generation = open_generation(options.cache / "index", encoder.fingerprint)
+        segments = {segment.policy.app: segment for segment in generation.segments}
+        for part, ranker in by_parts(reranker).items():
+            _write_row(out, "as it ships", part, score_ranker(segments, ready, ranker))
+        return 0
     for name, context in CONTEXTS.items():
         segments = {policy.app: make_segment(policy, context, encoder, options.cache) for policy in policies}
         for mix, weights in MIXES.items():
-            _write_row(out, name, mix, score_mix(segments, asked, weights))
+            _write_row(out, name, mix, score_ranker(segments, ready, by_mix(weights)))
     for sentence, lexical, expansion in itertools.product((0.3, 0.5, 0.7), (0.5, 1.0, 1.5, 2.0), (0.25, 0.5, 1.0)):
         weights = replace(WEIGHTS, sentence=sentence, lexical=lexical, expansion=expansion)
-        _write_row(out, name, f"s={sentence} l={lexical} e={expansion}", score_mix(segments, asked, weights))
+        _write_row(out, name, f"s={sentence} l={lexical} e={expansion}", score_ranker(segments, ready, by_mix(weights)))
     return 0
 
 
-def _write_row(out, context: str, mix: str, figures: dict[str, float]) -> None:  # type: ignore[no-untyped-def]
+def _write_row(out: TextIO, context: str, mix: str, figures: dict[str, float]) -> None:
     out.write(f"{context:24}{mix:28}" + "".join(f"{value:14.3f}" for value in figures.values()) + "\n")
     out.flush()

@@ -11,6 +11,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 
@@ -42,8 +43,8 @@ def load_splitters() -> dict[str, Splitter]:
         return split
 
     def llama_index(text: str) -> list[Span]:
-        nodes = SentenceSplitter().get_nodes_from_documents([Document(text=text)])
-        return [(node.start_char_idx, node.end_char_idx) for node in nodes]  # type: ignore[attr-defined]
+        nodes = cast("list[Any]", SentenceSplitter().get_nodes_from_documents([Document(text=text)]))
+        return [(node.start_char_idx, node.end_char_idx) for node in nodes]
 
     return {
         "LangChain RecursiveCharacterTextSplitter()": langchain(RecursiveCharacterTextSplitter(add_start_index=True)),

@@ -70,17 +70,28 @@ def bootstrap_interval(
     return _percentiles(sample[drawn].mean(axis=1), level)
 
 
-def expected_calibration_error(confidences: Sequence[float], correct: Sequence[bool], *, bins: int = 10) -> float:
-    """Return the mean gap between confidence and accuracy over bins of equal width, weighted by their size (Guo, 2017).
+def reliability_curve(
+    confidences: Sequence[float], correct: Sequence[bool], *, bins: int = 10
+) -> list[tuple[int, float, float]]:
+    """Return (count, mean confidence, share right) of every bin of equal width that holds anything, from 0 up.
 
     :param confidences: in 0 to 1; 1.0 falls into the last bin.
     """
-    if not len(confidences):
-        return float("nan")
     claimed, right = np.asarray(confidences, dtype=np.float64), np.asarray(correct, dtype=np.float64)
     where = np.minimum((claimed * bins).astype(int), bins - 1)
-    gaps = np.bincount(where, weights=claimed - right, minlength=bins)
-    return float(np.abs(gaps).sum() / claimed.size)
+    members = [where == number for number in range(bins)]
+    return [(int(own.sum()), float(claimed[own].mean()), float(right[own].mean())) for own in members if own.any()]
+
+
+def expected_calibration_error(confidences: Sequence[float], correct: Sequence[bool], *, bins: int = 10) -> float:
+    """Return the mean gap between confidence and accuracy over bins of equal width, weighted by their size (Guo, 2017).
+
+    :param confidences: in 0 to 1; nan without any.
+    """
+    if not len(confidences):
+        return float("nan")
+    curve = reliability_curve(confidences, correct, bins=bins)
+    return sum(count * abs(claimed - right) for count, claimed, right in curve) / len(confidences)
 
 
 def answering_curve(

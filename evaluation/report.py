@@ -194,14 +194,18 @@ def _figure(values: Sequence[float]) -> Report:
 def _decisions(outcomes: Sequence[Outcome]) -> Report:
     yes = [o.confidence for o in outcomes if o.question.answerable]
     no = [o.confidence for o in outcomes if not o.question.answerable]
+    confidences = [o.confidence for o in outcomes]
+    right = [o.question.answerable and o.best_is_gold for o in outcomes]
     report: Report = {
         "statuses": {
             "answerable": dict(Counter(o.status for o in outcomes if o.question.answerable)),
             "unanswerable": dict(Counter(o.status for o in outcomes if not o.question.answerable)),
         },
-        "calibration_error": metrics.expected_calibration_error(
-            [o.confidence for o in outcomes], [o.question.answerable and o.best_is_gold for o in outcomes]
-        ),
+        "calibration_error": metrics.expected_calibration_error(confidences, right),
+        "reliability": [
+            {"questions": count, "confidence": confidence, "right": share}
+            for count, confidence, share in metrics.reliability_curve(confidences, right)
+        ],
     }
     if yes and no:
         low, high = metrics.auroc_interval(yes, no)
@@ -234,6 +238,8 @@ def _render_questions(report: Report) -> list[str]:
             for value, group in groups.items()
         ]
         parts.append(_table([f"by {name}", "n", *GROUP_COLUMNS], rows))
+    reliability = [[f"{p['confidence']:.2f}", f"{p['right']:.2f}", str(p["questions"])] for p in report["reliability"]]
+    parts.append(_table(["confidence", "best clause right", "n"], reliability))
     if "curve" in report:
         curve = [
             [f"{p['threshold']:.2f}", f"{p['answered']:.2f}", f"{p['false_answers']:.2f}"] for p in report["curve"]

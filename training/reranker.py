@@ -30,6 +30,7 @@ from torch.nn.functional import normalize
 from corpus.lexicons import load_glossary, load_known_apps
 from corpus.load import load_policies
 from index.encoder import Encoder, load_encoder
+from index.model import prepare_model, shipped_difference
 from index.segment import Segment
 from index.store import build_index, open_generation
 from index.tokens import Floats
@@ -268,7 +269,8 @@ def main() -> None:
     parser.add_argument("--network", type=Path, default=Path("retrieval/weights/reranker.safetensors"))
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    encoder = load_encoder(projection=np.eye(384, dtype=np.float32))  # every dimension of the states
+    # The whole states of the tokens, not what an earlier run of this projected them to.
+    encoder = load_encoder(prepare_model(difference=shipped_difference()), projection=np.eye(384, dtype=np.float32))
     paths = sorted((arguments.data / "questions" / "train").glob("*.jsonl"))
     questions: list[dict[str, Any]] = [row for path in paths for row in read_jsonl(path)]
     apps = {row["app"] for row in questions}

@@ -13,6 +13,7 @@ from evaluation.metrics import (
     expected_calibration_error,
     recall_at_k,
     reciprocal_rank,
+    reliability_curve,
 )
 
 
@@ -58,6 +59,13 @@ def test_expected_calibration_error_weighs_the_bins_by_their_size() -> None:
     confidences, correct = [0.95, 0.95, 0.15, 1.0], [True, False, False, True]
     top = abs(0.95 + 0.95 + 1.0 - 2) / 4
     assert expected_calibration_error(confidences, correct) == pytest.approx(top + 0.15 / 4)
+
+
+def test_the_reliability_curve_has_a_point_for_every_bin_that_holds_anything() -> None:
+    curve = reliability_curve([0.95, 0.15, 1.0, 0.11], [True, False, False, True])
+    assert [count for count, _, _ in curve] == [2, 2]
+    assert curve[0][1:] == pytest.approx((0.13, 0.5))
+    assert curve[1][1:] == pytest.approx((0.975, 0.5))
 
 
 def test_the_answering_curve_answers_from_the_threshold_on() -> None:
