@@ -125,9 +125,10 @@ class SentenceEncoder:
         for batch in self._batches(prompted):
             vectors[batch], states = self._forward([prompted[i] for i in batch])
             if self._projection is not None:
-                skipped = 1 + self._count_tokens(prompt)
+                skipped = 1 + self._count_tokens(prompt.rstrip())  # the space goes with the first word
                 for i, own in zip(batch, states, strict=True):
-                    tokens[i] = unit_rows(own[skipped:-1] @ self._projection.T)
+                    kept = own[skipped:-1] if len(own) > skipped + 1 else own  # an empty text has its prompt alone
+                    tokens[i] = unit_rows(kept @ self._projection.T)
             done += len(batch)
             if progress:
                 progress(done, len(texts))

@@ -84,7 +84,7 @@ def test_vectors_are_those_of_the_package(encoder: SentenceEncoder) -> None:
 def test_rows_are_float32_unit_and_in_order(encoder: SentenceEncoder) -> None:
     seen: list[tuple[int, int]] = []
     texts = [f"{passage} {i}" for i in range(4) for passage in PASSAGES]
-    rows = encoder.encode_passages(texts, progress=lambda done, total: seen.append((done, total)))
+    rows = encoder.encode_passages(texts, progress=lambda done, total: seen.append((done, total))).vectors
     assert rows.dtype == np.float32
     assert rows.shape == (40, encoder.dimension) == (40, 384)
     np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-6)
@@ -115,6 +115,23 @@ def test_odd_texts_have_vectors(encoder: SentenceEncoder) -> None:
     rows = encoder.encode_queries(["", " \n", "สวัสดี", "\x00\ufeff", "隐私" * 2000, "<pad></s><mask>"]).vectors
     np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-6)
     assert encoder.encode_queries([]).vectors.shape == (0, 384)
+
+
+@pytest.mark.model
+def test_tokens_are_projected_unit_rows_without_the_prompts(encoder: SentenceEncoder) -> None:
+    projection = np.random.default_rng(0).normal(size=(8, 384)).astype(np.float32)
+    projecting = load_encoder(prepare_model(), projection=projection)
+    assert (encoder.token_dimension, projecting.token_dimension) == (0, 8)
+    assert projecting.fingerprint != encoder.fingerprint
+    encoded = projecting.encode_queries(["", *QUERIES])
+    for text, tokens in zip(["", *QUERIES], encoded.tokens, strict=True):
+        np.testing.assert_allclose(np.linalg.norm(tokens, axis=1), 1, atol=1e-5)
+        assert 1 <= len(tokens) <= max(5, len(text) + 1)
+    # The same word has the same place in a question and in a passage: only the prompts before it differ.
+    [question] = projecting.encode_queries(["IMEI"]).tokens
+    [passage] = projecting.encode_passages(["IMEI"]).tokens
+    assert question.shape == passage.shape
+    np.testing.assert_array_equal(encoded.vectors, encoder.encode_queries(["", *QUERIES]).vectors)
 
 
 @pytest.mark.model

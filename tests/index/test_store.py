@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from corpus.datatypes import Policy
-from index.encoder import FakeEncoder
+from index.encoder import Encoded, FakeEncoder
 from index.errors import IndexMismatchError, IndexNotBuiltError
 from index.store import build_index, is_current, open_generation
+from index.tokens import MAX_CLAUSE_TOKENS, unit_rows
 
 FIRST = Policy("甲", "一、收集\n我们收集手机号码。用于注册账号。\n二、注销\n您可以在“我的-设置-注销”里注销账号。")
 SECOND = Policy("乙", "我们不会共享您的个人信息。")
@@ -55,6 +56,29 @@ def test_an_opened_generation_equals_what_was_built(tmp_path):
     np.testing.assert_array_equal(
         segment.vectors[1], encoder.encode_passages(["一、收集\n我们收集手机号码。"]).vectors[0]
     )
+
+
+class SpellingEncoder(FakeEncoder):
+    """A fake whose token vectors are one for every character: its code point and 1."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.token_dimension = 2
+
+    def encode_passages(self, texts, *, progress=None):
+        tokens = [np.array([[ord(char) / 1e5, 1.0] for char in text], np.float32) for text in texts]
+        return Encoded(super().encode_passages(texts).vectors, tuple(map(unit_rows, tokens)))
+
+
+def test_a_clause_keeps_the_token_vectors_of_its_own_text_up_to_the_limit(tmp_path):
+    long = Policy("丙", f"我们收集手机号码。用于注册账号。\n{'长' * (MAX_CLAUSE_TOKENS + 9)}。")
+    encoder = SpellingEncoder()
+    build_index([long], tmp_path, encoder)
+    [segment] = open_generation(tmp_path, encoder.fingerprint).segments
+    [expected] = encoder.encode_passages(["我们收集手机号码。用于注册账号。"]).tokens
+    np.testing.assert_allclose(segment.clause_tokens(0), expected, atol=0.01)
+    assert segment.clause_tokens(1).shape == (MAX_CLAUSE_TOKENS, 2)
+    assert segment.tokens.dtype == np.int8
 
 
 def test_the_faiss_index_ranks_as_brute_force_does(tmp_path):
