@@ -222,6 +222,14 @@ class Assistant:
         """Return the apps whose names are nearest to ``name``, best first; none if nothing is near."""
         return self._resolver.near_names(name)
 
+    def apps_named(self, question: str) -> tuple[str, ...]:
+        """Return the apps that ``question`` names as its subject; one that is not in the index as it is written."""
+        return self._resolver.resolve(well_formed(question)).subjects
+
+    def without_apps(self, question: str) -> str:
+        """Return ``question`` without the names of the apps that it is about."""
+        return self._resolver.resolve(well_formed(question)).stripped
+
     def verify(self, citation: Citation) -> bool:
         """Say whether the citation's text and quote still stand at their offsets in the version it names."""
         for segment in self._segments.values():

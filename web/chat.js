@@ -4,7 +4,9 @@ window.wentiao = (() => {
   const KEY = "wentiao.turns";
   const KEPT_TURNS = 30;
   const SENT_TURNS = 10; // what the server accepts
-  let pending = null; // the question on its way: {question, app, node}
+  const CALL = /\/run\/predict$/;
+  const replies = new WeakMap(); // of a turn's node
+  let pending = null; // the question on its way: {question, app, node, call}
   let chosen = null; // {question, app} of a button, in place of what the controls hold
 
   const byId = (id) => document.getElementById(id);
@@ -41,12 +43,24 @@ window.wentiao = (() => {
   };
   const append = (html) => {
     byId("wt-log").insertAdjacentHTML("beforeend", html);
-    const node = byId("wt-log").lastElementChild;
-    for (const mark of node.querySelectorAll(".wt-clause mark")) {
-      const clause = mark.closest(".wt-clause"); // a long one scrolls: show the sentence that answers
-      clause.scrollTop = mark.getBoundingClientRect().top - clause.getBoundingClientRect().top - 40;
+    return byId("wt-log").lastElementChild;
+  };
+  const appendReply = (reply) => {
+    const node = append(reply.html);
+    replies.set(node, reply);
+    for (const clause of node.querySelectorAll(".wt-clause")) {
+      if (clause.scrollHeight <= clause.clientHeight) continue; // a long one scrolls: by keys too, from the quote on
+      clause.tabIndex = 0;
+      const mark = clause.querySelector("mark");
+      if (mark) clause.scrollTop = mark.getBoundingClientRect().top - clause.getBoundingClientRect().top - 40;
     }
     return node;
+  };
+  const makeButton = (text, data) => {
+    const button = element("button", "wt-choice", text);
+    button.type = "button";
+    Object.assign(button.dataset, data);
+    return button;
   };
   const show = (node) => {
     const reduced = matchMedia("(prefers-reduced-motion: reduce)").matches;
@@ -59,9 +73,12 @@ window.wentiao = (() => {
     chosen = null;
     if (pending || !asked.question) throw new Error("nothing to ask");
     const node = append('<article class="wt-turn wt-pending"></article>');
-    node.append(element("p", "wt-question", asked.question), element("p", "wt-waiting", words("pending")));
-    pending = { ...asked, node };
+    const waiting = element("div", "wt-wait", "");
+    waiting.append(element("p", "wt-waiting", words("pending")), makeButton(words("stop"), { stop: "" }));
+    node.append(element("p", "wt-question", asked.question), waiting);
+    pending = { ...asked, node, call: new AbortController() };
     setQuestion("");
+    byId("wt-suggestions").classList.add("wt-spent");
     setBusy(true);
     show(node);
     const history = load().slice(-SENT_TURNS).map((turn) => ({ question: turn.question, app: turn.app }));
@@ -69,23 +86,20 @@ window.wentiao = (() => {
   }
 
   function finish(reply) {
-    if (!pending || pending.question !== reply.question) return; // a new chat began meanwhile
+    if (!pending || pending.question !== reply.asked) return; // a new chat began meanwhile
     pending.node.remove();
     save([...load(), reply]);
-    show(append(reply.html));
+    show(appendReply(reply));
     pending = null;
     setBusy(false);
   }
 
   function fail() {
-    if (!pending) return; // `begin` refused
+    if (!pending) return; // `begin` refused, or the call was given up
     const { question, app, node } = pending;
-    node.querySelector(".wt-waiting").remove();
+    node.querySelector(".wt-wait").remove();
     const failure = element("div", "wt-answer wt-failed", "");
-    const retry = element("button", "wt-choice", words("retry"));
-    retry.type = "button";
-    Object.assign(retry.dataset, { ask: question, app });
-    failure.append(element("p", "wt-text", words("failure")), retry);
+    failure.append(element("p", "wt-text", words("failure")), makeButton(words("retry"), { ask: question, app }));
     failure.setAttribute("role", "alert");
     node.append(failure);
     pending = null;
@@ -93,9 +107,21 @@ window.wentiao = (() => {
     show(node);
   }
 
+  function stop() {
+    const { question, node, call } = pending;
+    pending = null;
+    call.abort();
+    node.remove();
+    setBusy(false);
+    const field = document.querySelector("#wt-question textarea");
+    setQuestion([question, field.value].filter(Boolean).join("\n")); // to be edited, beside what was typed meanwhile
+    field.focus();
+  }
+
   function reset() {
     sessionStorage.removeItem(KEY);
     byId("wt-log").replaceChildren();
+    if (pending) pending.call.abort();
     pending = null;
     setBusy(false);
     return "";
@@ -108,7 +134,7 @@ window.wentiao = (() => {
     log.setAttribute("role", "log");
     log.setAttribute("aria-live", "polite");
     log.setAttribute("aria-label", words("log_label"));
-    load().forEach((turn) => append(turn.html));
+    load().forEach(appendReply);
     setBusy(false);
     if (log.lastElementChild) log.lastElementChild.scrollIntoView({ block: "start" });
     // On a touch screen the focus would bring up the keyboard over the examples.
@@ -123,21 +149,58 @@ window.wentiao = (() => {
     byId("wt-send").click();
   }
 
+  function pick(app) {
+    byId("wt-suggestions").classList.remove("wt-spent");
+    return [app || "", document.documentElement.dataset.lang];
+  }
+
   async function copy(button) {
     if (!navigator.clipboard) return; // plain http away from localhost: the text can still be selected
-    await navigator.clipboard.writeText(button.dataset.copy);
+    const { copy: text, link } = button.dataset;
+    await navigator.clipboard.writeText(link ? `${text}<${new URL(link, document.baseURI).href}>` : text);
     const note = element("span", "wt-copied", words("copied"));
     note.setAttribute("role", "status");
     button.append(note);
     setTimeout(() => note.remove(), 1500);
   }
 
+  function saveEvidence(button) {
+    const { evidence } = replies.get(button.closest(".wt-turn"));
+    const link = element("a", "", "");
+    link.href = URL.createObjectURL(new Blob([JSON.stringify(evidence, null, 2)], { type: "application/json" }));
+    link.download = `wentiao-evidence-${evidence.time.slice(0, 19).replace(/:/g, "-")}.json`;
+    link.click();
+    URL.revokeObjectURL(link.href);
+  }
+
+  function changeApp(button) {
+    const open = button.parentElement.querySelector(".wt-form");
+    button.setAttribute("aria-expanded", String(!open));
+    if (open) {
+      open.remove();
+      return;
+    }
+    button.after(byId(`wt-form-${document.documentElement.dataset.lang}`).content.cloneNode(true));
+    const [select, ask] = button.nextElementSibling.children;
+    ask.dataset.ask = button.dataset.change;
+    ask.dataset.app = select.value;
+    select.addEventListener("change", () => (ask.dataset.app = select.value));
+    select.focus();
+  }
+
+  const actions = { stop, copy, evidence: saveEvidence, change: changeApp, ask: choose };
   document.addEventListener("click", (event) => {
-    const button = event.target.closest("[data-ask], [data-copy]");
-    if (!button || pending) return;
-    if (button.dataset.copy === undefined) choose(button);
-    else copy(button);
+    const button = event.target.closest("button");
+    const action = button && Object.keys(actions).find((name) => button.dataset[name] !== undefined);
+    if (action && Boolean(pending) === (action === "stop")) actions[action](button);
   });
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && pending && !event.isComposing) stop();
+  });
+  // Gradio gives no hold on its call; one that was given up must not come back.
+  const send = window.fetch;
+  window.fetch = (input, options) =>
+    pending && CALL.test(String(input)) ? send(input, { ...options, signal: pending.call.signal }) : send(input, options);
   // Enter that ends a word in an input method (229 where isComposing is unset: Safari) must not send it.
   for (const type of ["keydown", "keypress"]) {
     document.addEventListener(
@@ -152,5 +215,5 @@ window.wentiao = (() => {
       true,
     );
   }
-  return { begin, show: finish, fail, reset, restore };
+  return { begin, show: finish, fail, reset, restore, pick };
 })();

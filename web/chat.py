@@ -7,17 +7,22 @@ outside Gradio's queue, and so any number of processes may serve one conversatio
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from corpus.lexicons import load_glossary
 from corpus.messages import message, messages
-from retrieval.datatypes import Language, Turn
+from retrieval.datatypes import Answer, Language, Turn
+from retrieval.gloss import Glosser
 from retrieval.question import well_formed
 from web.api import MAX_HISTORY_TURNS, MAX_QUESTION_CHARACTERS, answering
+from web.evidence import make_evidence
 from web.language import HTML_LANG
-from web.render import render_turn
+from web.render import NO_APP, ask_buttons, render_turn
+from web.suggestions import Suggestions
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -30,46 +35,99 @@ EXAMPLES = ("delete", "contact", "share", "compare")
 MAX_OFFERED_APPS = 8  # as many as `which_app` has rows
 
 
-def answer_turn(assistant: Assistant, question: str, app: str, history: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Answer one question of the page; return what the page keeps of the turn: its HTML and the app understood.
+class Desk:
+    """Answers the page's calls: what `Assistant` says, as HTML, with what the page offers beside it."""
 
-    :param app: the picked app, empty for all.
-    :param history: earlier turns, oldest first, each with ``question`` and ``app``.
-    :raises ValueError: if question or history are longer than the page lets them be.
-    :raises AnswerFailedError: if something breaks; the page then says so.
-    """
-    if len(question) > MAX_QUESTION_CHARACTERS or len(history) > MAX_HISTORY_TURNS:
-        raise ValueError(f"at most {MAX_QUESTION_CHARACTERS} characters and {MAX_HISTORY_TURNS} turns are allowed")
-    question = well_formed(question)
-    with answering():
-        turns = [Turn(turn["question"], turn["app"]) for turn in history]
-        answer = assistant.ask(question, app=app or None, history=turns)
-        apps = assistant.apps() if answer.status == "unknown_app" else ()
-        near_apps = [name for name in apps if name in answer.text]  # the answer says which names resemble it
-        offered = [name for name in apps if name not in near_apps]
-        named_app = next((name for name in assistant.apps() if name != app and name in question), None) if app else None
-        html = render_turn(
+    def __init__(self, assistant: Assistant) -> None:
+        self._assistant = assistant
+        self._suggestions = Suggestions(assistant)
+        self._glosser = Glosser(load_glossary())
+
+    def answer_turn(self, question: str, app: str, history: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """Answer one question of the page; return what the page keeps of the turn.
+
+        That is ``asked`` (as it came), ``question`` (as it was answered), ``app`` (the one understood), ``html`` and
+        ``evidence``, the content of the evidence file.
+
+        :param app: the picked app, empty to go by question and history, ``NO_APP`` to leave out what those name.
+        :param history: earlier turns, oldest first, each with ``question`` and ``app``.
+        :raises ValueError: if question or history are longer than the page lets them be.
+        :raises AnswerFailedError: if something breaks; the page then says so.
+        """
+        if len(question) > MAX_QUESTION_CHARACTERS or len(history) > MAX_HISTORY_TURNS:
+            raise ValueError(f"at most {MAX_QUESTION_CHARACTERS} characters and {MAX_HISTORY_TURNS} turns are allowed")
+        asked, question = question, well_formed(question)
+        with answering():
+            turns = [Turn(turn["question"], turn["app"]) for turn in history]
+            if app == NO_APP:
+                app, question = "", self._assistant.without_apps(question)
+                turns = [Turn(self._assistant.without_apps(turn.question)) for turn in turns]
+            answer = self._assistant.ask(question, app=app or None, history=turns)
+            html = self._render(question, answer, app, turns)
+            evidence = make_evidence(question, answer, time=datetime.now(UTC))
+        return {"asked": asked, "question": question, "app": answer.app, "html": html, "evidence": evidence}
+
+    def suggest(self, app: str, language: str) -> str:
+        """Return questions to ask of a picked app, for a page whose ``<html lang>`` is ``language``."""
+        spoken = next((one for one in LANGUAGES if HTML_LANG[one] == language), LANGUAGES[0])
+        with answering():
+            covered = self._suggestions.next_questions(app, spoken) if app in self._assistant.apps() else ()
+        if not covered:
+            return ""
+        title = escape(message("chat.suggestions", spoken))
+        return f'<p class="wt-choices"><span>{title}</span>{ask_buttons(covered, app)}</p>'
+
+    def _render(self, question: str, answer: Answer, app: str, turns: Sequence[Turn]) -> str:
+        apps = self._assistant.apps()
+        near: list[str] = []
+        offered: list[str] = []
+        suggestions: tuple[str, ...] = ()
+        if answer.status == "unknown_app":
+            unknown = [app] if app else self._unknown_names(question, turns)
+            near = [name for one in unknown for name in self._assistant.near_apps(one)]
+            offered = [name for name in apps if name not in near]
+        elif answer.app:
+            cited = [citation.clause_id for citation in answer.citations]
+            asked = [question, *(turn.question for turn in turns)]
+            suggestions = self._suggestions.next_questions(answer.app, answer.language, cited=cited, asked=asked)
+        named = self._assistant.apps_named(question) if app else ()
+        return render_turn(
             question,
             answer,
-            english=assistant.rendering,
+            english=self._assistant.rendering,
             offered_apps=offered[:MAX_OFFERED_APPS],
-            near_apps=near_apps,
-            named_app=named_app,
+            near_apps=near,
+            named_app=next((name for name in named if name in apps and name != answer.app), None),
+            suggestions=suggestions,
+            gloss=self._glosser.gloss,
+            controls=True,
         )
-    return {"question": question, "app": answer.app, "html": html}
+
+    def _unknown_names(self, question: str, turns: Sequence[Turn]) -> list[str]:
+        """Return the names that are not in the corpus, of the question, else of the last turn that names an app."""
+        apps = self._assistant.apps()
+        for text in (question, *(turn.question for turn in reversed(turns))):
+            if named := self._assistant.apps_named(text):
+                return [name for name in named if name not in apps]
+        return []
 
 
 def build_chat(assistant: Assistant) -> gr.Blocks:
     """Return the page's controls, wired to ``assistant``."""
     words = _translations()
+    desk = Desk(assistant)
 
     def answer(question: str, app: str, history: list[dict[str, Any]]) -> dict[str, Any]:
-        return answer_turn(assistant, question, app, history)
+        return desk.answer_turn(question, app, history)
+
+    def suggest(app: str, language: str) -> str:
+        return desk.suggest(app, language)
 
     page: gr.Blocks
     with gr.Blocks(title=message("chat.title", "zh"), analytics_enabled=False, fill_height=True) as page:
         gr.HTML(_header() + _welcome(assistant.apps()), elem_id="wt-top", js_on_load=None)
         gr.HTML('<div id="wt-log"></div>', elem_id="wt-conversation", js_on_load=None)
+        suggestions = gr.HTML(elem_id="wt-suggestions", js_on_load=None)
         with gr.Column(elem_id="wt-composer"):
             with gr.Row(elem_id="wt-controls"):
                 app = gr.Dropdown(
@@ -91,8 +149,10 @@ def build_chat(assistant: Assistant) -> gr.Blocks:
                     elem_id="wt-question",
                 )
                 send = gr.Button(words("send"), variant="primary", elem_id="wt-send")
+            gr.HTML(f'<p class="wt-note">{_each("privacy")}</p>', elem_id="wt-privacy", js_on_load=None)
         history = gr.JSON(visible=False)
         reply = gr.JSON(visible=False)
+        language = gr.JSON(visible=False)
         plain_call: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
         asked = gr.on(
             [question.submit, send.click],
@@ -104,6 +164,13 @@ def build_chat(assistant: Assistant) -> gr.Blocks:
         )
         asked.success(None, reply, None, js="(reply) => wentiao.show(reply)", **plain_call)
         asked.failure(None, None, None, js="() => wentiao.fail()", **plain_call)
+        app.change(
+            suggest,
+            inputs=[app, language],
+            outputs=suggestions,
+            js="(app) => wentiao.pick(app)",
+            **plain_call,
+        )
         new_chat.click(None, None, question, js="() => wentiao.reset()", **plain_call)
         page.load(None, None, None, js="() => wentiao.restore()", **plain_call)
     return page
@@ -140,13 +207,26 @@ def _welcome(apps: Sequence[str]) -> str:
     examples = "".join(_examples(apps, language) for language in LANGUAGES)
     templates = "".join(
         f'<template id="wt-{name}-{HTML_LANG[language]}">{escape(message(f"chat.{name}", language))}</template>'
-        for name in ("title", "log_label", "pending", "failure", "retry", "copied")
+        for name in ("title", "log_label", "pending", "failure", "retry", "copied", "stop")
         for language in LANGUAGES
     )
     return (
         f'<section class="wt-welcome"><p>{_each("intro")}</p><h2>{_each("examples_title")}</h2>{examples}'
-        f'<p class="wt-note">{_each("privacy")}</p></section>{templates}'
+        f"</section>{templates}{_app_form(apps)}"
     )
+
+
+def _app_form(apps: Sequence[str]) -> str:
+    """Return what the page's script copies to where another app is chosen for a question."""
+    options = "".join(f'<option lang="zh">{escape(name)}</option>' for name in apps)
+    forms = (
+        f'<template id="wt-form-{HTML_LANG[language]}"><span class="wt-form">'
+        f'<select aria-label="{escape(message("chat.choose_app", language))}">{options}</select>'
+        f'<button type="button" class="wt-of-app">{escape(message("chat.app_ask", language))}</button>'
+        "</span></template>"
+        for language in LANGUAGES
+    )
+    return "".join(forms)
 
 
 def _examples(apps: Sequence[str], language: Language) -> str:

@@ -1,4 +1,4 @@
-"""The command ``wentiao``: serve, ask, search, compare, apps and index build."""
+"""The command ``wentiao``: serve, ask, search, compare, apps, verify and index build."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from corpus.messages import message
 from retrieval.question import detect_language
+from web.evidence import NotEvidenceError, check_evidence, read_evidence
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -24,14 +25,16 @@ EXIT_UNUSABLE = 3
 
 _EPILOG = """\
 exit codes:
-  0  done; for ask and compare: at least one policy answers
-  1  a decline: the policy does not say, the app is not known, or the question is not one for a policy
+  0  done; for ask and compare: at least one policy answers; for verify: all that the file quotes stands
+  1  a decline: the policy does not say, the app is not known, or the question is not one for a policy;
+     for verify: something does not stand
   2  the command was given something it cannot take
   3  the index, the model or a policy file cannot be used; the message says what mends it
 
 examples:
   wentiao ask "津心办怎么注销账号"
   wentiao ask "how long do you keep my data" --app 昶联 --json
+  wentiao verify wentiao-evidence.json
   wentiao index build --policies corpus/policies --policies ~/policies --out ~/index
   WENTIAO_INDEX=~/index wentiao serve --port 8080
 """
@@ -98,6 +101,9 @@ def make_parser(commands: Commands) -> argparse.ArgumentParser:
 
     apps = verbs.add_parser("apps", help="list the apps of the index")
     apps.add_argument("--json", action="store_true", help="print the names as JSON")
+
+    verify = verbs.add_parser("verify", help="check an evidence file that the web chat gave")
+    verify.add_argument("file", type=Path, metavar="FILE")
     return parser
 
 
@@ -111,6 +117,9 @@ def run(arguments: Sequence[str], commands: Commands, *, out: TextIO, err: TextI
     except (IndexNotBuiltError, IndexMismatchError, OSError) as error:
         err.write(f"wentiao: {error}\n")
         return EXIT_UNUSABLE
+    except NotEvidenceError as error:
+        err.write(f"wentiao: {options.file} is no evidence file: {error}\n")
+        return EXIT_USAGE
     except ValueError as error:
         err.write(f"wentiao: {error}\n")
         return EXIT_UNUSABLE if options.verb == "index" else EXIT_USAGE
@@ -156,7 +165,32 @@ def _apps(options: argparse.Namespace, commands: Commands) -> tuple[int, str]:
     return EXIT_ANSWERED, _json(list(names)) if options.json else "\n".join(names)
 
 
-_RUNNERS = {"serve": _serve, "ask": _ask, "search": _search, "compare": _compare, "index": _index, "apps": _apps}
+def _verify(options: argparse.Namespace, commands: Commands) -> tuple[int, str]:
+    try:
+        content = options.file.read_bytes()
+    except OSError as exc:
+        raise NotEvidenceError(exc.strerror or type(exc).__name__) from exc
+    evidence = read_evidence(content)  # before the assistant, which takes seconds to open
+    findings = check_evidence(commands.open_assistant(), evidence)
+    language = evidence.answer.language
+    lines = []
+    for finding in findings:
+        faults = "、".join(message(f"cli.fault_{fault}", language) for fault in finding.faults)
+        lines.append(f"{'✗' if faults else '✓'} {finding.place}{f': {faults}' if faults else ''}")
+    failed = sum(bool(finding.faults) for finding in findings)
+    lines.append(message("cli.verify_failed" if failed else "cli.verified", language, count=failed or len(findings)))
+    return EXIT_DECLINED if failed else EXIT_ANSWERED, "\n".join(lines)
+
+
+_RUNNERS = {
+    "serve": _serve,
+    "ask": _ask,
+    "search": _search,
+    "compare": _compare,
+    "index": _index,
+    "apps": _apps,
+    "verify": _verify,
+}
 
 
 def format_answer(answer: Answer) -> str:

@@ -32,15 +32,16 @@ def render_policy(
     title = message("reader.title", language, app=policy.app)
     top = _imprint(policy, language) + _notice(clause_id, cited, language)
     text = f'<main lang="zh">{_body(policy, clauses, cited, span, language)}</main>'
-    return _document(title, top, f'<div class="columns">{_contents(clauses, language)}{text}</div>', language)
+    return document(title, top, f'<div class="columns">{_contents(clauses, language)}{text}</div>', language)
 
 
 def render_missing(app: str, language: Language) -> str:
     """Return the page for an app that is not in the corpus."""
-    return _document(message("reader.not_found", language, app=app), "", "", language)
+    return document(message("reader.not_found", language, app=app), "", "", language)
 
 
-def _document(title: str, top: str, content: str, language: Language) -> str:
+def document(title: str, top: str, content: str, language: Language) -> str:
+    """Return a page of ours, one level below the site's root: title, what stands under it, content."""
     back = escape(message("reader.back", language))
     return (
         f'<!doctype html><html lang="{HTML_LANG[language]}"><head><meta charset="utf-8">'

@@ -20,7 +20,7 @@ MAX_BODY_BYTES = 64 * 1024
 
 # Gradio answers far more than its page asks for (uploads, files of the server, run history, monitoring, API pages).
 # These are the requests that the page makes; tests/web/test_page.py fails when Gradio starts to need another.
-PAGE_PATHS = re.compile(r"/|/assets/[\w.-]+|/theme\.css|/favicon\.ico|/page/[\w.-]+|/read/.+")
+PAGE_PATHS = re.compile(r"/|/assets/[\w.-]+|/theme\.css|/favicon\.ico|/page/[\w.-]+|/read/.+|/cited/[\w.:,-]+")
 CALL_PATHS = re.compile(r"/gradio_api/run/predict")
 READ_PATHS = re.compile(r"/healthz|/api/v1/(?:apps|policies/.+)")
 ASK_PATHS = re.compile(r"/api/v1/(?:ask|search|compare)")
@@ -157,7 +157,8 @@ class GuardedSend:
         if self._path == "/":
             headers["content-security-policy"] = chat_policy(body)
         else:
-            headers["content-security-policy"] = READER_POLICY if self._path.startswith("/read/") else CLOSED_POLICY
+            is_page = self._path.startswith(("/read/", "/cited/"))
+            headers["content-security-policy"] = READER_POLICY if is_page else CLOSED_POLICY
         # Gradio's names carry a hash of the content.
         if self._path.startswith("/assets/") and self._start["status"] == 200:
             headers["cache-control"] = "public, max-age=31536000, immutable"

@@ -31,11 +31,13 @@ def create_app(assistant: Assistant, settings: WebSettings) -> FastAPI:
 
     from web.api import add_problem_handlers, build_router
     from web.chat import mount_chat
+    from web.cited import build_cited
     from web.page import PageRewriter
     from web.security import SecurityMiddleware
 
     app = FastAPI(title="Wentiao", openapi_url=None)
     app.include_router(build_router(assistant))
+    app.include_router(build_cited(assistant))
     add_problem_handlers(app)
     contents = {name: (Path(__file__).parent / name).read_bytes() for name in PAGE_FILES}
     version = hashlib.sha256(b"".join(contents.values())).hexdigest()[:12]

@@ -103,6 +103,24 @@ class FakeAssistant:
                 rows.append(Row(app, "silent", f"《{app}》没有说明这一点。"))
         return tuple(rows)
 
+    def apps_named(self, question: str) -> tuple[str, ...]:
+        unknown = UNKNOWN.search(question)
+        return tuple(name for name in self.policies if name in question) or ((unknown[0],) if unknown else ())
+
+    def without_apps(self, question: str) -> str:
+        for name in self.apps_named(question):
+            question = question.replace(name, "")
+        return question.strip()
+
+    def verify(self, citation: Citation) -> bool:
+        policy = next((one for one in self.policies.values() if one.policy_id == citation.policy_id), None)
+        return (
+            policy is not None
+            and policy.sha256 == citation.sha256
+            and policy.text[citation.text_start : citation.text_end] == citation.text
+            and policy.text[citation.start : citation.end] == citation.quote
+        )
+
     def _find(self, app: str) -> str | None:
         return next((name for name, policy in self.policies.items() if app in (name, *policy.aliases)), None)
 

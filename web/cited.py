@@ -1,0 +1,87 @@
+"""All clauses that an answer cites on one page, each with its quote marked. Its address names clauses, no question."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from html import escape
+from typing import TYPE_CHECKING
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse
+
+from corpus.messages import message
+from retrieval.datatypes import Citation, Language
+from web.language import negotiate_language
+from web.reader import ROOT, document
+from web.render import render_citation
+
+if TYPE_CHECKING:
+    from retrieval import Assistant
+
+MAX_CITED = 200  # clauses on one page, as many as a comparison has apps
+PLACE = re.compile(r"([0-9a-f]{16}\.[0-9]{1,9}):([0-9]{1,9})-([0-9]{1,9})")
+
+
+def build_cited(assistant: Assistant) -> APIRouter:
+    """Return the route of the page, its clauses taken from ``assistant``."""
+    router = APIRouter()
+
+    @router.get("/cited/{places}")
+    def cited(request: Request, places: str) -> HTMLResponse:
+        language = negotiate_language(request.headers.get("accept-language"))
+        found = [cite_place(assistant, place) for place in list(dict.fromkeys(places.split(",")))[:MAX_CITED]]
+        citations = [citation for citation in found if citation]
+        page = render_cited(assistant, citations, language, lost=len(found) - len(citations))
+        headers = {"vary": "Accept-Language"}
+        return HTMLResponse(page, status_code=200 if citations else 404, headers=headers)
+
+    return router
+
+
+def cite_place(assistant: Assistant, place: str) -> Citation | None:
+    """Return what stands at ``CLAUSE_ID:START-END``, the quote's offsets; ``None`` where no version here has that.
+
+    A quote that runs on beyond its clause is a list cited as a whole and shown to its end.
+    """
+    named = PLACE.fullmatch(place)
+    if not named:
+        return None
+    clause_id, start, end = named[1], int(named[2]), int(named[3])
+    for policy in map(assistant.policy, assistant.apps()):
+        if clause_id.startswith(policy.policy_id):
+            break
+    else:
+        return None
+    clauses = {clause.clause_id: clause for clause in assistant.clauses(policy.app)}
+    clause = clauses.get(clause_id)
+    if clause is None or not clause.start <= start < end <= len(policy.text):
+        return None
+    text_end = max(clause.end, end)
+    return Citation(
+        app=policy.app,
+        policy_id=policy.policy_id,
+        sha256=policy.sha256,
+        date=policy.date,
+        clause_id=clause_id,
+        path=clause.path,
+        label=clause.label,
+        lead_in=clauses[clause.lead_in].text if clause.lead_in else None,
+        text=policy.text[clause.start : text_end],
+        text_start=clause.start,
+        text_end=text_end,
+        quote=policy.text[start:end],
+        start=start,
+        end=end,
+        score=0.0,
+    )
+
+
+def render_cited(assistant: Assistant, citations: Iterable[Citation], language: Language, *, lost: int) -> str:
+    """Return the page; ``lost`` is how many of the places that were asked for no version here has."""
+    gone = escape(message("reader.cited_gone", language, count=lost))
+    notice = f'<p class="gone" role="alert">{gone}</p>' if lost else ""
+    cards = "".join(render_citation(one, language, assistant.rendering, root=ROOT) for one in citations)
+    note = f"<p>{escape(message('chat.disclaimer', language))}</p>" if cards else ""
+    title = message("reader.cited_title", language)
+    return document(title, note + notice, f'<main class="cited">{cards}</main>', language)

@@ -1,0 +1,149 @@
+"""Evidence files: an answer as a file, with all that its quotes can be checked by, and the check."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from retrieval.datatypes import Answer, Citation, Fact, Passage
+
+if TYPE_CHECKING:
+    from retrieval import Assistant
+
+FORMAT = "wentiao-evidence/1"
+MAX_BYTES = 4_000_000  # ten times what an answer over two hundred apps takes
+
+
+class NotEvidenceError(ValueError):
+    """A file that is no evidence file; the message says why."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What an evidence file states: the question, its answer, when it was given and which policies it quotes."""
+
+    question: str
+    answer: Answer
+    time: datetime
+    versions: tuple[dict[str, str | None], ...]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One statement of an evidence file, and what of it does not stand: names of its fields, none if all stands."""
+
+    place: str
+    faults: tuple[str, ...]
+
+
+def make_evidence(question: str, answer: Answer, *, time: datetime) -> dict[str, Any]:
+    """Return the evidence of an answer given at ``time``, ready for JSON."""
+    return {
+        "format": FORMAT,
+        "product": f"Wentiao {product_version()}",
+        "time": time.astimezone(UTC).isoformat(timespec="seconds"),
+        "question": question,
+        "versions": _versions(answer),
+        "answer": answer.to_dict(),
+    }
+
+
+@cache
+def product_version() -> str:
+    """Return the version of this program, as ``pyproject.toml`` states it."""
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
+    return str(project["project"]["version"])
+
+
+def read_evidence(content: bytes) -> Evidence:
+    """Return what an evidence file states.
+
+    :param content: the file's bytes.
+    :raises NotEvidenceError: if it is none, or a part of it is missing or of another kind.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    if len(content) > MAX_BYTES:
+        raise NotEvidenceError(f"{len(content)} bytes, where an evidence file has at most {MAX_BYTES}")
+    try:
+        stated = json.loads(content.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as exc:
+        raise NotEvidenceError("it is not JSON") from exc
+    if not isinstance(stated, dict) or stated.get("format") != FORMAT:
+        raise NotEvidenceError(f'it does not say "format": "{FORMAT}"')
+    try:
+        return TypeAdapter(Evidence).validate_python(stated)
+    except ValidationError as exc:
+        place = ".".join(str(part) for part in exc.errors()[0]["loc"])
+        raise NotEvidenceError(f"{place}: {exc.errors()[0]['msg']}") from exc
+
+
+def check_evidence(assistant: Assistant, evidence: Evidence) -> tuple[Finding, ...]:
+    """Check all that ``evidence`` quotes against the policies of ``assistant``, in the order of the answer.
+
+    A citation stands if its quote does and if app, date, address and lead-in are what the policy says; a fact, if it
+    lies in a citation; a related clause, if its text does. The answer's own wording is no quote and is not checked.
+    """
+    answer = evidence.answer
+    citations = _citations(answer)
+    facts = (*answer.facts, *(fact for row in answer.rows for fact in row.facts))
+    quoted: tuple[Citation | Passage, ...] = (*citations, *answer.related)
+    findings = [Finding(_place(one), tuple(_faults(assistant, one))) for one in quoted]
+    findings += [Finding(fact.text, ("fact",)) for fact in facts if not any(_holds(one, fact) for one in citations)]
+    if list(evidence.versions) != _versions(answer):
+        findings.append(Finding("versions", ("version",)))
+    return tuple(findings)
+
+
+def _faults(assistant: Assistant, said: Citation | Passage) -> Iterator[str]:
+    try:
+        policy = assistant.policy(said.app)
+    except ValueError:
+        yield "app"
+        return
+    clauses = {clause.clause_id: clause for clause in assistant.clauses(policy.app)}
+    clause = clauses.get(said.clause_id)
+    if policy.policy_id != said.policy_id or clause is None:
+        yield "version"
+        return
+    lead_in = clauses[clause.lead_in].text if clause.lead_in else None
+    stands = (policy.app, clause.path, clause.label, lead_in)
+    names = ("app", "path", "label", "lead_in")
+    stated = (said.app, said.path, said.label, said.lead_in)
+    yield from (name for name, one, other in zip(names, stated, stands, strict=True) if one != other)
+    if isinstance(said, Passage):
+        if (said.start, said.end, said.text) != (clause.start, clause.end, clause.text):
+            yield "text"
+        return
+    if said.date != policy.date:
+        yield "date"
+    # A list cited as a whole ends later than the clause that it begins with.
+    if said.text_start != clause.start or said.text_end < clause.end or not assistant.verify(said):
+        yield "quote"
+
+
+def _holds(citation: Citation, fact: Fact) -> bool:
+    start, end = fact.start - citation.text_start, fact.end - citation.text_start
+    return citation.policy_id == fact.policy_id and 0 <= start < end and citation.text[start:end] == fact.text
+
+
+def _place(said: Citation | Passage) -> str:
+    return " · ".join(part for part in (said.app, said.label, " › ".join(said.path)) if part)
+
+
+def _citations(answer: Answer) -> Sequence[Citation]:
+    return (*answer.citations, *(row.citation for row in answer.rows if row.citation))
+
+
+def _versions(answer: Answer) -> list[dict[str, str | None]]:
+    """Return what names each version that is quoted, in the order of the answer."""
+    named = {citation.policy_id: citation for citation in _citations(answer)}
+    return [
+        {"app": one.app, "policy_id": one.policy_id, "sha256": one.sha256, "date": one.date} for one in named.values()
+    ]

@@ -1,0 +1,80 @@
+"""What to ask next: questions that a policy is known to answer, from what its headings and clauses speak of."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from corpus.messages import message
+
+if TYPE_CHECKING:
+    from retrieval import Assistant
+    from retrieval.datatypes import Language
+
+MAX_SUGGESTIONS = 3
+
+# What a policy must speak of for the question `topic.<name>` of the catalogue to be one for it; most asked first.
+TOPICS = {
+    "delete_account": "注销|销户",
+    "share": "共享|第三方",
+    "retention": "保存期限|存储期限|保留期限|保存时间|最短期限",
+    "withdraw": "撤回|撤销.{0,4}(?:同意|授权)|改变.{0,6}(?:同意|授权)",
+    "contact": "联系(?:我们|我方|方式)|客服",
+    "children": "未成年人|儿童",
+    "correct": "更正|更改|修改",
+    "response": "响应.{0,8}请求|工作日|回复",
+    "storage_place": "境内|境外|存储地",
+    "cookies": r"[Cc]ookie",
+    "permissions": "权限",
+    "security": "加密|安全(?:保护|技术|防护)?措施",
+    "breach": "安全事件",
+    "copy": "副本",
+    "personalised": "个性化",
+    "changes": "(?:修订|更新|变更).{0,8}(?:政策|条款|协议)|(?:政策|条款|协议).{0,8}(?:修订|更新|变更)",
+    "dispute": "管辖|争议",
+}
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """A question that a policy answers, and the clause that answers it."""
+
+    question: str
+    clause_id: str
+
+
+class Suggestions:
+    """Questions worth asking of each app; found once an app and language, as each costs an answer."""
+
+    def __init__(self, assistant: Assistant) -> None:
+        self._assistant = assistant
+        self._found: dict[tuple[str, Language], tuple[Suggestion, ...]] = {}
+
+    def next_questions(
+        self, app: str, language: Language, *, cited: Collection[str] = (), asked: Collection[str] = ()
+    ) -> tuple[str, ...]:
+        """Return at most three questions that the policy of ``app`` answers.
+
+        :param cited: clause ids that the user has just been shown; a question that they answer is left out.
+        :param asked: questions asked already, left out too.
+        """
+        key = (app, language)
+        if key not in self._found:
+            self._found[key] = tuple(self._find(app, language))
+        fresh = [one.question for one in self._found[key] if one.clause_id not in cited and one.question not in asked]
+        return tuple(fresh[:MAX_SUGGESTIONS])
+
+    def _find(self, app: str, language: Language) -> list[Suggestion]:
+        """Return the question of each topic that the policy speaks of and answers with a clause that speaks of it."""
+        found = []
+        spoken = {clause.clause_id: "\n".join((*clause.path, clause.text)) for clause in self._assistant.clauses(app)}
+        for topic, words in TOPICS.items():
+            on_topic = {clause_id for clause_id, text in spoken.items() if re.search(words, text)}
+            if not on_topic:
+                continue
+            question = message(f"topic.{topic}", language)
+            best = self._assistant.ask(question, app=app).citations[:1]
+            found += [Suggestion(question, one.clause_id) for one in best if one.clause_id in on_topic]
+        return found
