@@ -2,90 +2,64 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import APIRouter, FastAPI, Request, Response
+from anyio import to_thread
+from fastapi import APIRouter, FastAPI, Path, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, JSONResponse
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 from starlette.exceptions import HTTPException
 
-from corpus.messages import message
-from retrieval.datatypes import Language, Turn
-from retrieval.question import well_formed
-from web.language import negotiate_language
-from web.problems import API_SUMMARY, AnswerFailedError, log_failure, problem_response
+from retrieval.datatypes import Answer, Language, Passage, Row
+from retrieval.question import detect_language, well_formed
+from web.docs import render_docs
+from web.language import HTML_LANG, negotiate_language
+from web.openapi import describe
+from web.problems import (
+    API_SUMMARY,
+    AnswerFailedError,
+    answering,
+    log_failure,
+    make_problem,
+    misfit,
+    problem_response,
+    respond,
+    unknown_app,
+)
 from web.reader import render_missing, render_policy
+from web.schema import (
+    MAX_HISTORY_TURNS,
+    MAX_NAME_CHARACTERS,
+    MAX_QUESTION_CHARACTERS,
+    Alive,
+    AskBody,
+    CompareBody,
+    LocatedClause,
+    Policy,
+    Ready,
+    RequestBody,
+    SearchBody,
+    clause_payload,
+    policy_payload,
+)
 
 if TYPE_CHECKING:
-    from corpus.datatypes import Policy
+    from corpus import datatypes
     from retrieval import Assistant
 
-# The longest of the 4,969 training questions has 167 characters; the encoder reads 512 tokens, which 500 Chinese
-# characters fill. Beyond that the tail would be dropped in silence.
-MAX_QUESTION_CHARACTERS = 500
-MAX_HISTORY_TURNS = 10  # a follow-up is searched with the question before it; ten cover any reference further back
-MAX_TOP_K = 50
-MAX_CITED = 10  # the assistant itself cites three at most, so that a larger wish is no mistake
-MAX_APPS = 200
-MAX_NAME_CHARACTERS = 100
+__all__ = ["MAX_HISTORY_TURNS", "MAX_QUESTION_CHARACTERS", "add_problem_handlers", "answering", "build_router"]
+
 OFFSET = re.compile(r"[0-9]{1,9}")
-
-
-Value = TypeVar("Value")
-
-
-def _well_formed(value: object) -> object:
-    return well_formed(value) if isinstance(value, str) else value
-
-
-Question = Annotated[str, Field(max_length=MAX_QUESTION_CHARACTERS), BeforeValidator(_well_formed)]
-AppName = Annotated[str, Field(max_length=MAX_NAME_CHARACTERS), BeforeValidator(_well_formed)]
-
-
-class RequestBody(BaseModel):
-    """A request's fields; one that is not listed is a mistake worth telling."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class TurnBody(RequestBody):
-    """An earlier question and the app that its answer was about."""
-
-    question: Question
-    app: AppName | None = None
-
-
-class AskBody(RequestBody):
-    """The body of ``POST /api/v1/ask``."""
-
-    question: Question
-    app: AppName | None = None
-    history: list[TurnBody | Question] = Field(default=[], max_length=MAX_HISTORY_TURNS)
-    top_k: int = Field(default=3, ge=1, le=MAX_CITED)
-
-
-class SearchBody(RequestBody):
-    """The body of ``POST /api/v1/search``."""
-
-    query: Question
-    app: AppName | None = None
-    top_k: int = Field(default=10, ge=1, le=MAX_TOP_K)
-    rerank: bool = True
-
-
-class CompareBody(RequestBody):
-    """The body of ``POST /api/v1/compare``."""
-
-    question: Question
-    apps: list[AppName] | None = Field(default=None, min_length=1, max_length=MAX_APPS)
-
-
 BODIES: dict[str, type[RequestBody]] = {"ask": AskBody, "search": SearchBody, "compare": CompareBody}
+STREAM = "text/event-stream"
+# A proxy that collects a stream before it passes it on would make progress arrive with the answer.
+STREAM_HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
+
+AppInPath = Annotated[str, Path(max_length=MAX_NAME_CHARACTERS, description="An app's name or an alias.")]
 
 
 class UnknownAppError(LookupError):
@@ -97,33 +71,26 @@ class UnknownAppError(LookupError):
         self.near_apps = near_apps
 
 
-@contextmanager
-def answering() -> Iterator[None]:
-    """Turn whatever breaks inside into :class:`AnswerFailedError`, and log where it broke but not what it said."""
-    try:
-        yield
-    except Exception as exc:  # noqa: BLE001 - all is raised again, without the message
-        log_failure(exc)
-        raise AnswerFailedError(type(exc).__name__) from None
-
-
 def build_router(assistant: Assistant) -> APIRouter:
     """Return the routes of the API and of the reader, answered by ``assistant``."""
-    router = APIRouter()
+    router = APIRouter(generate_unique_id_function=lambda route: route.name)
 
-    def require(app: str) -> Policy:
+    def require(app: str) -> datatypes.Policy:
         try:
             return assistant.policy(app)
         except ValueError as exc:
             raise UnknownAppError(app, assistant.near_apps(app)) from exc
 
-    @router.post("/api/v1/ask")
-    def ask(body: AskBody) -> Response:
-        history = [turn if isinstance(turn, str) else Turn(turn.question, turn.app) for turn in body.history]
+    @router.post("/api/v1/ask", response_model=Answer)
+    def ask(request: Request, body: AskBody) -> Response:
+        answer = partial(assistant.ask, body.question, app=body.app, history=body.turns(), top_k=body.top_k)
+        if STREAM in request.headers.get("accept", ""):
+            events = stream_answer(answer, detect_language(body.question), failure_language=_language(request))
+            return StreamingResponse(events, media_type=STREAM, headers=STREAM_HEADERS)
         with answering():
-            return JSONResponse(assistant.ask(body.question, app=body.app, history=history, top_k=body.top_k).to_dict())
+            return JSONResponse(answer().to_dict())
 
-    @router.post("/api/v1/search")
+    @router.post("/api/v1/search", response_model=list[Passage])
     def search(body: SearchBody) -> Response:
         if body.app is not None:
             require(body.app)
@@ -131,29 +98,59 @@ def build_router(assistant: Assistant) -> APIRouter:
             passages = assistant.search(body.query, app=body.app, top_k=body.top_k, rerank=body.rerank)
             return JSONResponse([passage.to_dict() for passage in passages])
 
-    @router.post("/api/v1/compare")
+    @router.post("/api/v1/compare", response_model=list[Row])
     def compare(body: CompareBody) -> Response:
         with answering():
             return JSONResponse([row.to_dict() for row in assistant.compare(body.question, apps=body.apps)])
 
-    @router.get("/api/v1/apps")
+    @router.get("/api/v1/apps", response_model=list[str])
     def apps() -> Response:
-        return JSONResponse(list(assistant.apps()))
-
-    @router.get("/api/v1/policies/{app:path}")
-    def read_policy(app: str) -> Response:
-        policy = require(app)
         with answering():
-            clauses = assistant.clauses(app)
-            return JSONResponse(
-                asdict(policy) | {"date": policy.date, "clauses": [asdict(clause) for clause in clauses]}
-            )
+            return JSONResponse(list(assistant.apps()))
 
-    @router.get("/healthz")
+    @router.get("/api/v1/policies/{app:path}", response_model=Policy)
+    def read_policy(app: AppInPath) -> Response:
+        require(app)
+        with answering():
+            return JSONResponse(policy_payload(assistant, app))
+
+    @router.get("/api/v1/clauses/{clause_id}", response_model=LocatedClause)
+    def read_clause(request: Request, clause_id: str) -> Response:
+        with answering():
+            clause = clause_payload(assistant, clause_id)
+        if clause is None:
+            path = "/api/v1/policies/{app}"
+            return problem_response("unknown_clause", 404, _language(request), clause_id=clause_id[:80], path=path)
+        return JSONResponse(clause)
+
+    @router.get("/healthz", response_model=Alive)
     def healthz() -> Response:
         return JSONResponse({"status": "ok"})
 
-    @router.get("/read/{app:path}")
+    @router.get("/readyz", response_model=Ready)
+    def readyz(request: Request) -> Response:
+        try:
+            apps = assistant.apps()
+            # The model and one app's vectors are asked, so that a worker that could not answer is not sent questions.
+            assistant.search("隐私", app=apps[0], top_k=1, rerank=False)
+        except Exception as exc:  # noqa: BLE001 - whatever it is, this process cannot answer
+            log_failure(exc)
+            return problem_response("not_ready", 503, _language(request))
+        return JSONResponse({"status": "ready", "apps": len(apps)})
+
+    @router.get("/api/v1/openapi.json", include_in_schema=False)
+    def openapi(request: Request) -> Response:
+        language = _language(request)
+        headers = {"vary": "Accept-Language", "content-language": HTML_LANG[language]}
+        return JSONResponse(describe(router.routes, language, request.scope.get("root_path", "")), headers=headers)
+
+    @router.get("/api/v1/docs", include_in_schema=False)
+    def docs(request: Request) -> Response:
+        language = _language(request)
+        page = render_docs(describe(router.routes, language, request.scope.get("root_path", "")), language)
+        return HTMLResponse(page, headers={"vary": "Accept-Language"})
+
+    @router.get("/read/{app:path}", include_in_schema=False)
     def read(
         request: Request, app: str, clause: str | None = None, start: str | None = None, end: str | None = None
     ) -> Response:
@@ -172,18 +169,49 @@ def build_router(assistant: Assistant) -> APIRouter:
     return router
 
 
+async def stream_answer(
+    ask: Callable[[], Answer], language: Language, *, failure_language: Language
+) -> AsyncIterator[str]:
+    """Give an answer as server-sent events: ``progress`` twice, then ``answer`` and ``done``, or else ``error``.
+
+    :param language: what the question is understood to be written in.
+    :param failure_language: the language of a problem; the caller's, as everywhere in the API.
+    """
+
+    def payload() -> dict[str, Any]:
+        with answering():
+            return ask().to_dict()
+
+    yield _event("progress", {"stage": "understood", "language": language})
+    yield _event("progress", {"stage": "search"})
+    try:
+        # A caller who goes away frees the stream at once; the thread finishes its search and is forgotten.
+        answer = await to_thread.run_sync(payload, abandon_on_cancel=True)
+    except AnswerFailedError:
+        yield _event("error", make_problem("failed", 500, failure_language).to_dict())
+        return
+    yield _event("answer", answer)
+    yield _event("done", {})
+
+
+def _event(name: str, data: dict[str, Any]) -> str:
+    return f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"
+
+
 def add_problem_handlers(app: FastAPI) -> None:
     """Make every error of our routes a problem+json in the caller's language."""
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, exc: RequestValidationError) -> Response:
-        return _invalid(request, exc)
+        language = _language(request)
+        errors = [{**error, "loc": error["loc"][1:]} for error in exc.errors()]
+        if any(error["type"] == "json_invalid" or not error["loc"] for error in errors):
+            return problem_response("not_json", 400, language)
+        return respond(misfit(errors, BODIES.get(request.scope["route"].name), language))
 
     @app.exception_handler(UnknownAppError)
-    async def unknown_app(request: Request, exc: UnknownAppError) -> Response:
-        language = _language(request)
-        near = message("api.near_apps", language, apps="、".join(exc.near_apps)) if exc.near_apps else ""
-        return problem_response("unknown_app", 404, language, app=exc.app, near=near, path="/api/v1/apps")
+    async def no_such_app(request: Request, exc: UnknownAppError) -> Response:
+        return respond(unknown_app(well_formed(exc.app), exc.near_apps, _language(request)))
 
     @app.exception_handler(AnswerFailedError)
     async def failed(request: Request, exc: AnswerFailedError) -> Response:
@@ -204,17 +232,3 @@ def add_problem_handlers(app: FastAPI) -> None:
 
 def _language(request: Request) -> Language:
     return negotiate_language(request.headers.get("accept-language"))
-
-
-def _invalid(request: Request, exc: RequestValidationError) -> Response:
-    language = _language(request)
-    for error in exc.errors():
-        if error["loc"] == ("body",) or error["type"] == "json_invalid":
-            return problem_response("not_json", 400, language)
-        if error["type"] == "string_too_long" and error["ctx"]["max_length"] == MAX_QUESTION_CHARACTERS:
-            given = len(error["input"])
-            return problem_response("question_too_long", 422, language, given=given, allowed=MAX_QUESTION_CHARACTERS)
-    fields = (".".join(str(part) for part in error["loc"][1:]) for error in exc.errors())
-    problems = "; ".join(f"{field}: {error['msg']}" for field, error in zip(fields, exc.errors(), strict=True))
-    allowed = ", ".join(BODIES[request.scope["route"].name].model_fields)
-    return problem_response("invalid", 422, language, problems=problems, allowed=allowed)

@@ -5,23 +5,67 @@ from __future__ import annotations
 import json
 import logging
 import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
 
 from corpus.messages import message
-from retrieval.datatypes import Language
+from retrieval.datatypes import Language, Payload
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 logger = logging.getLogger(__name__)
 
 API_SUMMARY = (
-    "POST /api/v1/ask, POST /api/v1/search, POST /api/v1/compare, GET /api/v1/apps, GET /api/v1/policies/{app}"
+    "POST /api/v1/ask, POST /api/v1/search, POST /api/v1/compare, GET /api/v1/apps, GET /api/v1/policies/{app}, "
+    "GET /api/v1/clauses/{clause_id}, GET /api/v1/docs"
 )
 
 TITLES = {"not_json": "invalid"}
 
+# What pydantic calls a misfit -> the catalogue's word for it; every other one is `reason_other`.
+REASONS = {
+    "missing": "missing",
+    "extra_forbidden": "extra",
+    "string_type": "string",
+    "int_type": "integer",
+    "int_from_float": "integer",
+    "bool_type": "boolean",
+    "list_type": "list",
+    "model_type": "turn",
+    "model_attributes_type": "turn",
+    "too_short": "empty",
+}
+TURN_TAGS = ("turn", "text")  # pydantic puts the kind of a turn into the place of an error
+MAX_PLACE_CHARACTERS = 80  # a field that does not exist may have a name of any length
+
+
+@dataclass(frozen=True)
+class Problem(Payload):
+    """An error: ``type`` never changes and is what a program goes by; ``title`` and ``detail`` are for people."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+
 
 class AnswerFailedError(RuntimeError):
     """Something broke while a question was answered. It carries no text: the cause may quote the question."""
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """Turn whatever breaks inside into :class:`AnswerFailedError`, and log where it broke but not what it said."""
+    try:
+        yield
+    except Exception as exc:  # noqa: BLE001 - all is raised again, without the message
+        log_failure(exc)
+        raise AnswerFailedError(type(exc).__name__) from None
 
 
 def log_failure(exc: Exception) -> None:
@@ -30,13 +74,66 @@ def log_failure(exc: Exception) -> None:
     logger.error("A request was not answered: %s\n%s", type(exc).__name__, place)
 
 
-def problem_response(kind: str, status: int, language: Language, **values: object) -> Response:
+def make_problem(kind: str, status: int, language: Language, **values: object) -> Problem:
     """Return the problem ``kind`` of the catalogue's section ``api``, its fields filled in."""
-    problem = {
-        "type": f"urn:wentiao:problem:{kind.replace('_', '-')}",
-        "title": message(f"api.{TITLES.get(kind, kind)}_title", language),
-        "status": status,
-        "detail": message(f"api.{kind}", language, **values),
-    }
-    body = json.dumps(problem, ensure_ascii=False).encode(errors="replace")  # what came may be half a character
-    return Response(body, status_code=status, media_type="application/problem+json")
+    return Problem(
+        type=f"urn:wentiao:problem:{kind.replace('_', '-')}",
+        title=message(f"api.{TITLES.get(kind, kind)}_title", language),
+        status=status,
+        detail=message(f"api.{kind}", language, **values),
+    )
+
+
+def problem_response(kind: str, status: int, language: Language, **values: object) -> Response:
+    """Return :func:`make_problem` as a response."""
+    return respond(make_problem(kind, status, language, **values))
+
+
+def respond(problem: Problem) -> Response:
+    """Return ``problem`` as a response."""
+    body = json.dumps(problem.to_dict(), ensure_ascii=False).encode(errors="replace")  # what came may be half a letter
+    return Response(body, status_code=problem.status, media_type="application/problem+json")
+
+
+def unknown_app(app: str, near_apps: Sequence[str], language: Language) -> Problem:
+    """Return the problem of an app that is not in the corpus, with the covered names that resemble it."""
+    near = message("api.near_apps", language, apps="、".join(near_apps)) if near_apps else ""
+    return make_problem("unknown_app", 404, language, app=app, near=near, path="/api/v1/apps")
+
+
+def misfit(errors: Sequence[Mapping[str, Any]], body: type[BaseModel] | None, language: Language) -> Problem:
+    """Return the problem of fields that do not fit: the first limit that is exceeded, else every field's reason.
+
+    :param errors: pydantic's, the place of each counted from the body.
+    :param body: the fields that are allowed; ``None`` for a name in an address.
+    """
+    for error in errors:
+        if limit := _limit(error, body, language):
+            return limit
+    reasons = {_place(error): REASONS.get(error["type"], "other") for error in errors}
+    separator = "; " if language == "en" else "；"
+    told = separator.join(f"{place}: {message(f'api.reason_{why}', language)}" for place, why in reasons.items())
+    return make_problem("invalid", 422, language, problems=told, allowed=", ".join(body.model_fields if body else ()))
+
+
+def _limit(error: Mapping[str, Any], body: type[BaseModel] | None, language: Language) -> Problem | None:
+    """Return the problem of an exceeded limit, or ``None`` if ``error`` is of another kind."""
+    place, field = _place(error), next(iter(error["loc"]), "")
+    limits = error.get("ctx", {})
+    match error["type"]:
+        case "string_too_long":
+            kind = "question_too_long" if error["loc"][-1] in ("question", "query", "text") else "name_too_long"
+            given, allowed = len(error["input"]), limits["max_length"]
+            return make_problem(kind, 422, language, field=place, given=given, allowed=allowed)
+        case "too_long":
+            kind = "history_too_long" if field == "history" else "too_many_apps"
+            allowed = limits["max_length"]
+            return make_problem(kind, 422, language, given=limits["actual_length"], allowed=allowed)
+        case "greater_than_equal" | "less_than_equal" if body:
+            allowed = body.model_json_schema()["properties"][field]["maximum"]
+            return make_problem("top_k_out_of_range", 422, language, given=error["input"], allowed=allowed)
+    return None
+
+
+def _place(error: Mapping[str, Any]) -> str:
+    return ".".join(str(part) for part in error["loc"] if part not in TURN_TAGS)[:MAX_PLACE_CHARACTERS]

@@ -22,8 +22,11 @@ MAX_BODY_BYTES = 64 * 1024
 # These are the requests that the page makes; tests/web/test_page.py fails when Gradio starts to need another.
 PAGE_PATHS = re.compile(r"/|/assets/[\w.-]+|/theme\.css|/favicon\.ico|/page/[\w.-]+|/read/.+|/cited/[\w.:,-]+")
 CALL_PATHS = re.compile(r"/gradio_api/run/predict")
-READ_PATHS = re.compile(r"/healthz|/api/v1/(?:apps|policies/.+)")
-ASK_PATHS = re.compile(r"/api/v1/(?:ask|search|compare)")
+WIDGET_PATHS = re.compile(r"/widget\.js|/widget/(?:frame|demo|(?:frame|demo)\.(?:css|js))")
+READ_PATHS = re.compile(r"/healthz|/readyz|/api/v1/(?:apps|policies/.+|clauses/.+|openapi\.json|docs)")
+ASK_PATHS = re.compile(r"/api/v1/(?:ask|search|compare)|/mcp|/widget/ask")
+
+EMBEDDED_PATHS = ("/widget.js", "/widget/frame")  # by other sites' pages; which ones, the frame's own policy says
 
 INLINE_SCRIPT = re.compile(rb"<script(?![^>]*\bsrc=)[^>]*>(.*?)</script>", re.DOTALL)
 COMMON_HEADERS = {
@@ -110,7 +113,7 @@ class SecurityMiddleware:
             await problem_response("failed", 500, language)(scope, receive, guarded_send)
 
     def _refuse(self, path: str, method: str, headers: Headers, language: Language) -> Response | None:
-        if PAGE_PATHS.fullmatch(path) or READ_PATHS.fullmatch(path):
+        if any(paths.fullmatch(path) for paths in (PAGE_PATHS, READ_PATHS, WIDGET_PATHS)):
             allowed = "GET, HEAD"
         elif CALL_PATHS.fullmatch(path) or ASK_PATHS.fullmatch(path):
             allowed = "POST"
@@ -153,11 +156,17 @@ class GuardedSend:
         # Gradio echoes any Origin with credentials; nobody else's page may read an answer here.
         for name in [name for name in headers if name.startswith("access-control-")]:
             del headers[name]
+        own_policy = headers.get("content-security-policy") if WIDGET_PATHS.fullmatch(self._path) else None
         headers.update(COMMON_HEADERS)
-        if self._path == "/":
+        if self._path in EMBEDDED_PATHS:
+            headers["cross-origin-resource-policy"] = "cross-origin"
+            del headers["x-frame-options"]  # it knows one origin only; frame-ancestors takes its place
+        if own_policy:
+            headers["content-security-policy"] = own_policy
+        elif self._path == "/":
             headers["content-security-policy"] = chat_policy(body)
         else:
-            is_page = self._path.startswith(("/read/", "/cited/"))
+            is_page = self._path.startswith(("/read/", "/cited/", "/api/v1/docs"))
             headers["content-security-policy"] = READER_POLICY if is_page else CLOSED_POLICY
         # Gradio's names carry a hash of the content.
         if self._path.startswith("/assets/") and self._start["status"] == 200:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from web.sites import Sites
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from retrieval import Assistant
 
-PAGE_FILES = {"theme.css": "text/css", "chat.css": "text/css", "reader.css": "text/css", "chat.js": "text/javascript"}
+STYLES = ("theme.css", "chat.css", "reader.css", "docs.css")
+PAGE_FILES = dict.fromkeys(STYLES, "text/css") | {"chat.js": "text/javascript"}
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,7 @@ class WebSettings:
     """What an operator sets. ``root_path`` is the sub-path that a proxy puts the site under, such as ``/wentiao``."""
 
     root_path: str = ""
+    sites: Sites = field(default_factory=Sites)
 
 
 def create_app(assistant: Assistant, settings: WebSettings) -> FastAPI:
@@ -28,10 +32,13 @@ def create_app(assistant: Assistant, settings: WebSettings) -> FastAPI:
     from fastapi import FastAPI
     from fastapi.responses import Response
     from starlette.middleware.gzip import GZipMiddleware
+    from starlette.routing import Route
 
     from web.api import add_problem_handlers, build_router
     from web.chat import mount_chat
     from web.cited import build_cited
+    from web.frame import mount_frame
+    from web.mcp import McpEndpoint
     from web.page import PageRewriter
     from web.security import SecurityMiddleware
 
@@ -39,6 +46,7 @@ def create_app(assistant: Assistant, settings: WebSettings) -> FastAPI:
     app.include_router(build_router(assistant))
     app.include_router(build_cited(assistant))
     add_problem_handlers(app)
+    app.router.routes.append(Route("/mcp", McpEndpoint(assistant), methods=["POST"]))
     contents = {name: (Path(__file__).parent / name).read_bytes() for name in PAGE_FILES}
     version = hashlib.sha256(b"".join(contents.values())).hexdigest()[:12]
 
@@ -48,6 +56,7 @@ def create_app(assistant: Assistant, settings: WebSettings) -> FastAPI:
 
     for name in PAGE_FILES:
         app.add_api_route(f"/page/{name}", partial(page_file, name), methods=["GET"])
+    mount_frame(app, assistant, settings.sites)
     mount_chat(app, assistant)
     # The last one added is the outermost.
     app.add_middleware(PageRewriter, version=version)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
+import re
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any
 
@@ -14,9 +18,11 @@ from starlette.testclient import TestClient
 from corpus.messages import message
 from retrieval.datatypes import Turn
 
+from .application import build_app
 from .fakes import FakeAssistant
 
-JSON = {"content-type": "application/json"}
+JSON_TYPE = b"application/json"
+JSON = {"content-type": JSON_TYPE.decode()}
 QUESTION = "津心办怎么注销账号？"
 
 
@@ -54,6 +60,17 @@ def test_apps_and_a_policy_with_its_clauses_are_read(client: TestClient, fake: F
     assert (policy["text"], policy["date"], policy["sha256"]) == (own.text, own.date, own.sha256)
 
 
+def test_a_clause_is_read_by_its_id_with_the_version_that_it_stands_in(client: TestClient, fake: FakeAssistant) -> None:
+    policy, clause = fake.policy("昶联"), fake.clauses("昶联")[5]
+    version = {"app": "昶联", "date": policy.date, "sha256": policy.sha256}
+    sent = client.get(f"/api/v1/clauses/{clause.clause_id}").json()
+    assert sent == json.loads(json.dumps(asdict(clause))) | version
+    assert policy.text[sent["start"] : sent["end"]] == sent["text"]
+    for gone in (f"{policy.policy_id}.9999", "0000000000000000.0001", "无"):
+        detail = read_problem(client.get(f"/api/v1/clauses/{gone}"), 404, "unknown-clause")["detail"]
+        assert gone in detail
+
+
 def test_history_is_passed_on_as_turns_and_plain_questions(client: TestClient, fake: FakeAssistant) -> None:
     history = ["昶联怎么注销", {"question": QUESTION, "app": "津心办"}]
     assert client.post("/api/v1/ask", json={"question": "怎么联系", "history": history}).json()["app"] == "津心办"
@@ -87,15 +104,16 @@ def test_searching_or_reading_an_unknown_app_is_a_problem_with_the_names_near_it
 @pytest.mark.parametrize(
     ("body", "told"),
     [
-        ({"question": 5}, "question"),
-        ({"question": None}, "question"),
-        ({}, "question"),
-        ({"question": "a", "top_k": 0}, "top_k: Input should be greater than or equal to 1"),
-        ({"question": "a", "top_k": 11}, "top_k: Input should be less than or equal to 10"),
-        ({"question": "a", "top_k": "3"}, "top_k"),
-        ({"question": "a", "app": "x" * 101}, "app: String should have at most 100 characters"),
-        ({"question": "a", "history": ["x"] * 11}, "history"),
-        ({"question": "a", "lang": "zh"}, "lang"),
+        ({"question": 5}, "question: 应为文字"),
+        ({"question": None}, "question: 应为文字"),
+        ({}, "question: 缺少这个字段"),
+        ({"question": "a", "top_k": "3"}, "top_k: 应为整数"),
+        ({"question": "a", "top_k": 3.5}, "top_k: 应为整数"),
+        ({"question": "a", "app": 5}, "app: 应为文字"),
+        ({"question": "a", "history": "b"}, "history: 应为列表"),
+        ({"question": "a", "history": [5]}, "history.0: 应为一个问题，或含 question 与 app 的对象"),
+        ({"question": "a", "history": ["b", {"q": 1}]}, "history.1.question: 缺少这个字段；history.1.q: 没有这个字段"),
+        ({"question": "a", "lang": "zh"}, "lang: 没有这个字段"),
     ],
 )
 def test_a_field_that_does_not_fit_is_named_with_those_allowed(
@@ -143,9 +161,50 @@ def test_half_a_character_is_replaced_before_it_is_asked(client: TestClient, fak
     read_problem(problem, 404, "unknown-app")
 
 
-def test_a_long_question_is_told_its_length_and_the_limit(client: TestClient) -> None:
-    detail = read_problem(client.post("/api/v1/ask", json={"question": "问" * 501}), 422, "question-too-long")["detail"]
-    assert "501" in detail and "500" in detail
+LIMITS = [
+    ("ask", {"question": "问" * 501}, "question-too-long", ("501", "500")),
+    ("ask", {"question": "a", "history": ["问" * 501]}, "question-too-long", ("501", "500")),
+    ("ask", {"question": "a", "history": [{"question": "问" * 501}]}, "question-too-long", ("501", "500")),
+    ("search", {"query": "问" * 501}, "question-too-long", ("501", "500")),
+    ("ask", {"question": "a", "history": ["b"] * 11}, "history-too-long", ("11", "10")),
+    ("ask", {"question": "a", "top_k": 0}, "top-k-out-of-range", ("0", "10")),
+    ("ask", {"question": "a", "top_k": 11}, "top-k-out-of-range", ("11", "10")),
+    ("search", {"query": "a", "top_k": 51}, "top-k-out-of-range", ("51", "50")),
+    ("ask", {"question": "a", "app": "x" * 101}, "name-too-long", ("app", "101", "100")),
+    ("ask", {"question": "a", "history": [{"question": "b", "app": "x" * 101}]}, "name-too-long", ("history.0.app",)),
+    ("compare", {"question": "a", "apps": ["x" * 101]}, "name-too-long", ("apps.0", "101", "100")),
+    ("compare", {"question": "a", "apps": ["x"] * 201}, "too-many-apps", ("201", "200")),
+]
+
+
+@pytest.mark.parametrize("language", ["zh", "zh-Hant", "en"])
+@pytest.mark.parametrize(("route", "body", "kind", "told"), LIMITS)
+def test_each_limit_is_a_problem_of_its_own_in_the_callers_language(
+    client: TestClient, route: str, body: dict[str, Any], kind: str, told: tuple[str, ...], language: str
+) -> None:
+    headers = {"accept-language": language}
+    problem = read_problem(client.post(f"/api/v1/{route}", json=body, headers=headers), 422, kind)
+    assert problem["title"] == message(f"api.{kind.replace('-', '_')}_title", language)
+    assert all(text in problem["detail"] for text in told)
+
+
+def test_a_name_too_long_for_an_address_is_a_problem(client: TestClient) -> None:
+    detail = read_problem(client.get(f"/api/v1/policies/{'x' * 101}"), 422, "name-too-long")["detail"]
+    assert "101" in detail and "100" in detail
+
+
+def test_no_apps_to_compare_is_told(client: TestClient) -> None:
+    response = client.post("/api/v1/compare", json={"question": "a", "apps": []})
+    assert "apps: 至少要有一个" in read_problem(response, 422, "invalid")["detail"]
+
+
+def test_no_word_of_the_validator_reaches_a_reader_of_chinese(client: TestClient) -> None:
+    bodies = [{"question": odd, "app": odd, "history": odd, "top_k": odd} for odd in (None, 5, "x", [], {}, 1.5, [{}])]
+    for body in [*bodies, *(body for _, body, _, _ in LIMITS)]:
+        response = client.post("/api/v1/ask", json=body)
+        if response.status_code != 200:
+            words = set(re.findall("[A-Za-z_]{2,}", response.json()["detail"]))
+            assert words <= {"question", "app", "history", "top_k", "query", "apps"}
 
 
 def test_a_huge_body_is_refused_with_or_without_a_declared_length(client: TestClient) -> None:
@@ -200,3 +259,122 @@ def test_health_is_told_without_a_body_for_head(client: TestClient) -> None:
     assert client.get("/healthz").json() == {"status": "ok"}
     response = client.head("/healthz")
     assert (response.status_code, response.content) == (200, b"")
+
+
+def test_a_process_is_ready_once_its_assistant_answers_from_an_index(client: TestClient) -> None:
+    assert client.get("/readyz").json() == {"status": "ready", "apps": 5}
+
+
+class Unready(FakeAssistant):
+    """An assistant whose model fails, or whose index is empty."""
+
+    is_empty = False
+
+    def apps(self) -> tuple[str, ...]:
+        return () if self.is_empty else super().apps()
+
+    def search(self, *args: Any, **options: Any) -> Any:
+        raise RuntimeError("no model")
+
+
+@pytest.mark.parametrize("is_empty", [True, False])
+def test_a_process_that_cannot_answer_is_not_ready_and_yet_alive(is_empty: bool) -> None:
+    unready = Unready()
+    unready.is_empty = is_empty
+    client = TestClient(build_app(unready), raise_server_exceptions=False)
+    assert "稍后再试" in read_problem(client.get("/readyz"), 503, "not-ready")["detail"]
+    assert client.get("/healthz").status_code == 200
+
+
+def read_events(text: str) -> list[tuple[str, Any]]:
+    """Return the server-sent events of ``text``."""
+    blocks = [block.split("\n") for block in text.split("\n\n") if block]
+    assert all(name.startswith("event: ") and data.startswith("data: ") for name, data in blocks)
+    return [(name.removeprefix("event: "), json.loads(data.removeprefix("data: "))) for name, data in blocks]
+
+
+def test_a_stream_tells_progress_and_then_the_answers_own_dictionary(client: TestClient, fake: FakeAssistant) -> None:
+    response = client.post("/api/v1/ask", json={"question": QUESTION}, headers={"accept": "text/event-stream"})
+    assert response.headers["content-type"].startswith("text/event-stream")
+    assert "content-encoding" not in response.headers
+    assert read_events(response.text) == [
+        ("progress", {"stage": "understood", "language": "zh"}),
+        ("progress", {"stage": "search"}),
+        ("answer", fake.ask(QUESTION).to_dict()),
+        ("done", {}),
+    ]
+
+
+def test_a_failure_ends_a_stream_with_the_problem(client: TestClient) -> None:
+    headers = {"accept": "text/event-stream", "accept-language": "en"}
+    response = client.post("/api/v1/ask", json={"question": "boom 秘密"}, headers=headers)
+    assert "秘密" not in response.text
+    name, problem = read_events(response.text)[-1]
+    assert name == "error"
+    assert problem == client.post("/api/v1/ask", json={"question": "boom"}, headers=headers | {"accept": "*/*"}).json()
+
+
+def test_what_a_stream_cannot_take_is_an_ordinary_problem(client: TestClient) -> None:
+    response = client.post("/api/v1/ask", json={"question": 5}, headers={"accept": "text/event-stream"})
+    read_problem(response, 422, "invalid")
+
+
+class Waiting(FakeAssistant):
+    """An assistant that answers once it is let."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.let = threading.Event()
+
+    def ask(self, *args: Any, **options: Any) -> Any:
+        self.let.wait(30)
+        return super().ask(*args, **options)
+
+
+def stream_until(assistant: Waiting, *, then: str) -> list[str]:
+    """Ask for a stream through the whole application; once progress came, ``then``. Return the chunks that came."""
+    app = build_app(assistant)
+    body = json.dumps({"question": QUESTION}).encode()
+    chunks: list[str] = []
+
+    async def run() -> None:
+        gone = asyncio.Event()
+        requests = [{"type": "http.request", "body": body, "more_body": False}]
+
+        async def receive() -> Any:
+            if requests:
+                return requests.pop()
+            await gone.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: Any) -> None:
+            if message["type"] == "http.response.body" and message.get("body"):
+                chunks.append(message["body"].decode())
+                if "search" in chunks[-1]:
+                    assistant.let.set() if then == "answer" else gone.set()
+
+        headers = [(b"accept", b"text/event-stream"), (b"accept-encoding", b"gzip"), (b"content-type", JSON_TYPE)]
+        scope = {
+            "type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}, "http_version": "1.1", "method": "POST",
+            "scheme": "http", "path": "/api/v1/ask", "raw_path": b"/api/v1/ask", "query_string": b"",
+            "root_path": "", "headers": headers, "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 2),
+        }  # fmt: skip
+        await asyncio.wait_for(app(scope, receive, send), 20)
+
+    with ThreadPoolExecutor(1) as thread:
+        started = thread.submit(asyncio.run, run())
+        try:
+            started.result(25)
+        finally:
+            assistant.let.set()
+    return chunks
+
+
+def test_progress_leaves_before_the_answer_is_there() -> None:
+    chunks = stream_until(Waiting(), then="answer")
+    assert [read_events(chunk)[0][0] for chunk in chunks] == ["progress", "progress", "answer", "done"]
+
+
+def test_a_caller_who_goes_away_ends_the_stream() -> None:
+    chunks = stream_until(Waiting(), then="disconnect")
+    assert [read_events(chunk)[0][0] for chunk in chunks] == ["progress", "progress"]
