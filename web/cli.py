@@ -1,4 +1,4 @@
-"""The command ``wentiao``: serve, ask, search, compare, apps, verify and index build."""
+"""The command ``wentiao``: serve, ask, search, compare, apps, mcp, verify and index build."""
 
 from __future__ import annotations
 
@@ -68,13 +68,7 @@ def make_parser(commands: Commands) -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="COMMAND")
 
     serve = verbs.add_parser("serve", help="start the web chat and the HTTP API")
-    serve.add_argument("--host", default=commands.default_host, help="address to listen on (default %(default)s)")
-    serve.add_argument(
-        "--port", type=_port, default=commands.default_port, help="port to listen on (default %(default)s)"
-    )
-    serve.add_argument(
-        "--root-path", default=commands.default_root_path, help="path prefix that a reverse proxy takes off"
-    )
+    _take_address(serve, commands)
 
     ask = verbs.add_parser("ask", help="answer a question with the clause that says so")
     ask.add_argument("question", metavar="QUESTION")
@@ -102,9 +96,23 @@ def make_parser(commands: Commands) -> argparse.ArgumentParser:
     apps = verbs.add_parser("apps", help="list the apps of the index")
     apps.add_argument("--json", action="store_true", help="print the names as JSON")
 
+    mcp = verbs.add_parser("mcp", help="serve the tools of the Model Context Protocol, over standard input and output")
+    mcp.add_argument("--http", action="store_true", help="over HTTP instead, at /mcp; serve has it beside the chat")
+    _take_address(mcp, commands)
+
     verify = verbs.add_parser("verify", help="check an evidence file that the web chat gave")
     verify.add_argument("file", type=Path, metavar="FILE")
     return parser
+
+
+def _take_address(parser: argparse.ArgumentParser, commands: Commands) -> None:
+    parser.add_argument("--host", default=commands.default_host, help="address to listen on (default %(default)s)")
+    parser.add_argument(
+        "--port", type=_port, default=commands.default_port, help="port to listen on (default %(default)s)"
+    )
+    parser.add_argument(
+        "--root-path", default=commands.default_root_path, help="path prefix that a reverse proxy takes off"
+    )
 
 
 def run(arguments: Sequence[str], commands: Commands, *, out: TextIO, err: TextIO) -> int:
@@ -165,6 +173,19 @@ def _apps(options: argparse.Namespace, commands: Commands) -> tuple[int, str]:
     return EXIT_ANSWERED, _json(list(names)) if options.json else "\n".join(names)
 
 
+def _mcp(options: argparse.Namespace, commands: Commands) -> tuple[int, str]:
+    import anyio
+
+    from web.mcp import serve_http, serve_stdio
+
+    assistant = commands.open_assistant()
+    if options.http:
+        serve_http(assistant, host=options.host, port=options.port, root_path=options.root_path)
+    else:
+        anyio.run(serve_stdio, assistant)
+    return EXIT_ANSWERED, ""
+
+
 def _verify(options: argparse.Namespace, commands: Commands) -> tuple[int, str]:
     try:
         content = options.file.read_bytes()
@@ -189,6 +210,7 @@ _RUNNERS = {
     "compare": _compare,
     "index": _index,
     "apps": _apps,
+    "mcp": _mcp,
     "verify": _verify,
 }
 

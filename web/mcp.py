@@ -21,16 +21,18 @@ from mcp_types import (
     ToolAnnotations,
 )
 from pydantic import TypeAdapter, ValidationError
+from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from corpus.messages import message
 from retrieval.datatypes import Answer, Language
 from retrieval.question import detect_language
 from web.problems import AnswerFailedError, Problem, answering, make_problem, misfit, unknown_app
-from web.schema import Apps as AppsResult
-from web.schema import AskBody, CompareBody, NoArguments, Passages, RequestBody, Rows, SearchBody
+from web.schema import Apps, AskBody, CompareBody, NoArguments, Passages, RequestBody, Rows, SearchBody
+from web.security import SecurityMiddleware
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
     from mcp.server.context import ServerRequestContext
 
     from retrieval import Assistant
@@ -66,7 +68,7 @@ def build_tools(assistant: Assistant) -> dict[str, PolicyTool]:
     return {
         "ask_policy": PolicyTool(AskBody, Answer, ask),
         "search_policies": PolicyTool(SearchBody, Passages, search),
-        "list_apps": PolicyTool(NoArguments, AppsResult, apps),
+        "list_apps": PolicyTool(NoArguments, Apps, apps),
         "compare_apps": PolicyTool(CompareBody, Rows, compare),
     }
 
@@ -128,6 +130,27 @@ class McpEndpoint:
         manager = StreamableHTTPSessionManager(self.server, json_response=True, stateless=True)
         async with manager.run():
             await manager.handle_request(scope, receive, send)
+
+
+def create_http_app(assistant: Assistant, *, root_path: str = "") -> FastAPI:
+    """Return an application that has the tools at ``/mcp`` and nothing else, behind the same wall as the chat."""
+    from fastapi import FastAPI
+
+    from web.api import add_problem_handlers
+
+    app = FastAPI(openapi_url=None)
+    app.router.routes.append(Route("/mcp", McpEndpoint(assistant), methods=["POST"]))
+    add_problem_handlers(app)
+    app.add_middleware(SecurityMiddleware, root_path=root_path)
+    return app
+
+
+def serve_http(assistant: Assistant, *, host: str, port: int, root_path: str) -> None:
+    """Serve the tools over HTTP until interrupted."""
+    import uvicorn
+
+    app = create_http_app(assistant, root_path=root_path)
+    uvicorn.run(app, host=host, port=port, log_level="warning", access_log=False, server_header=False)
 
 
 def _describe(name: str, tool: PolicyTool) -> Tool:
