@@ -22,21 +22,25 @@ class Settings:
     root_path: str = ""
     index: Path | None = None
     model: str | None = None
+    sites: Path | None = None
 
     @classmethod
     def from_environment(cls) -> Settings:
-        """Read ``WENTIAO_HOST``, ``_PORT``, ``_ROOT_PATH``, ``_INDEX`` (a built index) and ``_MODEL`` (a folder)."""
+        """Read ``WENTIAO_HOST``, ``_PORT``, ``_ROOT_PATH``, ``_INDEX`` (a built index), ``_MODEL`` (a folder) and
+        ``_SITES`` (the TOML file of the sites that may embed the widget; see :mod:`web.sites`).
+        """
         get = os.environ.get
         port = get("WENTIAO_PORT", str(cls.port))
         if not port.isdecimal() or not 1 <= int(port) <= 65535:
             raise ValueError(f"WENTIAO_PORT must be a number from 1 to 65535, got {port!r}")
-        index = get("WENTIAO_INDEX")
+        index, sites = get("WENTIAO_INDEX"), get("WENTIAO_SITES")
         return cls(
             host=get("WENTIAO_HOST", cls.host),
             port=int(port),
             root_path=get("WENTIAO_ROOT_PATH", cls.root_path),
             index=Path(index) if index else None,
             model=get("WENTIAO_MODEL"),
+            sites=Path(sites) if sites else None,
         )
 
 
@@ -49,9 +53,12 @@ def open_assistant(settings: Settings) -> Assistant:
 
 def serve(settings: Settings, host: str, port: int, root_path: str) -> None:
     """Serve the web chat and the API until stopped."""
+    from web.server import WebSettings
     from web.server import serve as serve_web
+    from web.sites import load_sites
 
-    serve_web(open_assistant(settings), host=host, port=port, root_path=root_path)
+    web = WebSettings(root_path=root_path, sites=load_sites(settings.sites))
+    serve_web(open_assistant(settings), web, host=host, port=port)
 
 
 def build_index(settings: Settings, policies: Sequence[Path], out: Path | None) -> str:

@@ -65,9 +65,9 @@ def create_app(assistant: Assistant, settings: WebSettings) -> FastAPI:
     return app
 
 
-def serve(assistant: Assistant, *, host: str = "127.0.0.1", port: int = 7860, root_path: str = "") -> None:
+def serve(assistant: Assistant, settings: WebSettings, *, host: str = "127.0.0.1", port: int = 7860) -> None:
     """Serve until interrupted: one process, no access log (an operator's proxy keeps one, without bodies)."""
     import uvicorn
 
-    app = create_app(assistant, WebSettings(root_path=root_path))
+    app = create_app(assistant, settings)
     uvicorn.run(app, host=host, port=port, log_level="warning", access_log=False, server_header=False)

@@ -15,9 +15,10 @@ import uvicorn
 from fastapi import FastAPI
 
 from web.server import WebSettings, create_app
+from web.sites import Sites
 
 
-def build_app(assistant: Any, root_path: str = "") -> FastAPI:
+def build_app(assistant: Any, root_path: str = "", sites: Sites | None = None) -> FastAPI:
     """Return the application around ``assistant``.
 
     Without a running event loop Gradio makes several and closes none of them, and warnings are errors here. The
@@ -25,18 +26,18 @@ def build_app(assistant: Any, root_path: str = "") -> FastAPI:
     """
 
     async def build() -> FastAPI:
-        return create_app(assistant, WebSettings(root_path=root_path))
+        return create_app(assistant, WebSettings(root_path=root_path, sites=sites or Sites()))
 
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(lambda: asyncio.run(build())).result()
 
 
 @contextmanager
-def served(assistant: Any, root_path: str = "") -> Iterator[str]:
+def served(assistant: Any, root_path: str = "", sites: Sites | None = None) -> Iterator[str]:
     """Serve ``assistant`` on a free port of this machine; give the page's address."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(build_app(assistant, root_path), log_level="error", access_log=False)
+        config = uvicorn.Config(build_app(assistant, root_path, sites), log_level="error", access_log=False)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()

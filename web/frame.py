@@ -1,0 +1,180 @@
+"""The widget's routes: the script for other people's pages, the frame that it opens, the frame's questions, a demo."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+from pydantic import Field
+
+from corpus.lexicons import load_glossary
+from corpus.messages import message, messages
+from retrieval.datatypes import Language
+from retrieval.gloss import Glosser
+from web.language import HTML_LANG, negotiate_language
+from web.problems import problem_response
+from web.render import Gloss, render_turn
+from web.schema import MAX_APPS, AppName, AskBody
+from web.sites import (
+    SCOPE_SECONDS,
+    AppOutsideScopeError,
+    Scope,
+    ScopeError,
+    Site,
+    Sites,
+    ask_within,
+    narrow_scope,
+    read_scope,
+    resolve_apps,
+    sign_scope,
+)
+
+if TYPE_CHECKING:
+    from retrieval import Assistant
+
+FOLDER = Path(__file__).parent / "widget"
+LANGUAGES: tuple[Language, ...] = ("zh", "zh-Hant", "en")
+FILES = {"frame.css": "text/css", "frame.js": "text/javascript", "demo.css": "text/css", "demo.js": "text/javascript"}
+LAUNCHER_WORDS = ("title", "close", "unavailable")
+# What the chat says already is said here in the same words.
+CHAT_WORDS = (
+    *("picker_label", "all_apps", "question_label", "placeholder", "send", "new_chat", "log_label"),
+    *("pending", "failure", "retry", "copied", "privacy"),
+)
+DEMO_SOURCE = '"http://127.0.0.1:7860/widget.js" data-site="demo"'
+MAX_OFFERED_APPS = 8  # as many as `which_app` has rows
+KEPT_AN_HOUR = {"cache-control": "public, max-age=3600"}
+FRAME_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'self'; "
+    "form-action 'none'; frame-ancestors {ancestors}"
+)
+DEMO_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
+)
+
+
+class FrameAskBody(AskBody):
+    """A question from the frame: ``scope`` is what the server signed, ``apps`` what the host's page limits it to."""
+
+    scope: str = Field(max_length=16 * 1024)
+    apps: list[AppName] = Field(default=[], max_length=MAX_APPS)
+
+
+def mount_frame(app: FastAPI, assistant: Assistant, sites: Sites) -> None:
+    """Add the widget's routes to ``app``.
+
+    :raises ValueError: if a site names an app that is not in the index.
+    """
+    app.include_router(build_router(assistant, resolve_apps(sites, assistant)))
+
+    @app.exception_handler(ScopeError)
+    async def not_in_force(request: Request, exc: ScopeError) -> Response:
+        return problem_response("scope_invalid", 403, _language(request))
+
+    @app.exception_handler(AppOutsideScopeError)
+    async def outside(request: Request, exc: AppOutsideScopeError) -> Response:
+        language = _language(request)
+        return problem_response("app_outside_scope", 403, language, app=exc.app, apps="、".join(exc.apps))
+
+
+def build_router(assistant: Assistant, sites: Sites) -> APIRouter:
+    """Return the widget's routes; ``sites`` has its apps by the names of the index."""
+    router = APIRouter()
+    gloss = Glosser(load_glossary()).gloss
+    contents = {name: (FOLDER / name).read_bytes() for name in FILES}
+    version = hashlib.sha256(b"".join(contents.values())).hexdigest()[:12]
+    launcher = _fill((FOLDER / "widget.js").read_text("utf-8"), "{/* words */}", _launcher_words())
+    template = (FOLDER / "frame.html").read_text("utf-8").replace("{version}", version)
+    # The file as it lies there loads the widget from another origin (docs/widget.md); here it is our own.
+    demo = (FOLDER / "demo.html").read_text("utf-8").replace(DEMO_SOURCE, '"../widget.js"')
+
+    def file(name: str) -> Response:
+        return Response(contents[name], media_type=FILES[name], headers=KEPT_AN_HOUR)
+
+    for name in FILES:
+        router.add_api_route(f"/widget/{name}", partial(file, name), methods=["GET"], include_in_schema=False)
+
+    @router.get("/widget.js", include_in_schema=False)
+    def widget() -> Response:
+        return Response(launcher, media_type="text/javascript", headers=KEPT_AN_HOUR)
+
+    @router.get("/widget/demo", include_in_schema=False)
+    def show_demo() -> Response:
+        return HTMLResponse(demo, headers={"content-security-policy": DEMO_POLICY})
+
+    @router.get("/widget/frame", include_in_schema=False)
+    def frame(request: Request, site: str = "") -> Response:
+        if site and site not in sites.by_name:
+            return problem_response("unknown_site", 404, _language(request), site=site)
+        known = sites.by_name[site] if site else Site(("'self'",))
+        scope = Scope(site, known.apps, int(time.time()) + SCOPE_SECONDS)
+        data = {
+            "scope": sign_scope(scope, sites.secret),
+            "apps": known.apps or assistant.apps(),
+            "origins": [] if not site else known.origins,
+            "words": _frame_words(),
+        }
+        policy = FRAME_POLICY.format(ancestors=" ".join(known.origins))
+        page = _fill(template, "{data}", data)
+        headers = {
+            "content-security-policy": policy,
+            "cache-control": "no-store",
+            "cross-origin-embedder-policy": "require-corp",  # or a host page that is isolated cannot embed it
+        }
+        return HTMLResponse(page, headers=headers)
+
+    @router.post("/widget/ask", include_in_schema=False)
+    def widget_ask(body: FrameAskBody) -> Response:
+        scope = read_scope(body.scope, sites.secret, now=time.time())
+        return JSONResponse(_answer(assistant, gloss, body, scope))
+
+    return router
+
+
+def _answer(assistant: Assistant, gloss: Gloss, body: FrameAskBody, scope: Scope) -> dict[str, Any]:
+    """Return the answer as the API sends it, and as the HTML that the frame shows.
+
+    What breaks in here reaches the outer wall, which answers for it without a word of the question.
+    """
+    apps = narrow_scope(assistant, scope, body.apps)
+    answer = ask_within(assistant, body.question, apps=apps, app=body.app, history=body.turns())
+    offered = (assistant.apps() if apps is None else apps) if answer.status == "unknown_app" else ()
+    near_apps = [name for name in offered if name in answer.text]  # the answer says which names resemble it
+    html = render_turn(
+        body.question,
+        answer,
+        english=assistant.rendering,
+        offered_apps=[name for name in offered if name not in near_apps][:MAX_OFFERED_APPS],
+        near_apps=near_apps,
+        gloss=gloss,
+    )
+    return {"html": html, "answer": answer.to_dict()}
+
+
+def _frame_words() -> dict[str, dict[str, str]]:
+    return {
+        language: messages("widget", language)
+        | {name: message(f"chat.{name}", language) for name in CHAT_WORDS}
+        | {"lang": HTML_LANG[language]}
+        for language in LANGUAGES
+    }
+
+
+def _launcher_words() -> dict[str, dict[str, str]]:
+    return {language: {name: message(f"widget.{name}", language) for name in LAUNCHER_WORDS} for language in LANGUAGES}
+
+
+def _fill(template: str, place: str, data: object) -> str:
+    """Return ``template`` with ``data`` in its place, as JSON that cannot end the script element around it."""
+    return template.replace(place, json.dumps(data, ensure_ascii=False).replace("<", "\\u003c"))
+
+
+def _language(request: Request) -> Language:
+    return negotiate_language(request.headers.get("accept-language"))

@@ -1,0 +1,249 @@
+"""The sites that may embed the widget, and the signed scope that says what a frame on one of them may ask.
+
+The operator's settings are a TOML file::
+
+    secret = "…"                                  # at least 32 characters; see `Sites.secret`
+
+    [sites.jinxinban]
+    origins = ["https://www.example.cn"]          # exact; or ["*"] alone: any site
+    apps = ["津心办"]                              # without it: every app
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+import re
+import secrets
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from corpus.messages import message
+from retrieval.datatypes import Answer, Turn
+
+if TYPE_CHECKING:
+    from retrieval import Assistant
+
+ANY_ORIGIN = "*"
+SITE_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+ORIGIN = re.compile(r"https?://(?:[a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:]+\])(?::[0-9]{1,5})?")
+MIN_SECRET_CHARACTERS = 32
+MAX_ROWS = 8  # as many as `which_app` has
+SCOPE_SECONDS = 3600  # the frame fetches a new one by itself; a site struck off the settings is out within the hour
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where a widget may stand and what it may ask about; ``apps`` is ``None`` for every app."""
+
+    origins: tuple[str, ...]
+    apps: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Sites:
+    """The operator's sites by name. No setting at all is valid: the widget then works on our own origin only.
+
+    ``secret`` signs the scopes. One that is drawn at the start serves a single process; several processes, on one
+    machine or many, need the same one from the settings, or each refuses what another signed.
+    """
+
+    by_name: Mapping[str, Site] = field(default_factory=dict)
+    secret: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What one frame may ask: ``site`` is empty on our own origin, ``apps`` is ``None`` for every app."""
+
+    site: str
+    apps: tuple[str, ...] | None
+    expires: int
+
+
+class ScopeError(PermissionError):
+    """A scope that was not signed here, or that is past its time. A frame may fetch another."""
+
+
+class AppOutsideScopeError(PermissionError):
+    """An app that the frame's site may not ask about."""
+
+    def __init__(self, app: str, apps: Sequence[str]) -> None:
+        super().__init__(app)
+        self.app = app
+        self.apps = tuple(apps)
+
+
+def load_sites(path: Path | None) -> Sites:
+    """Read the operator's settings; without a file there are no sites.
+
+    :raises OSError: if the file cannot be read.
+    :raises ValueError: if it is no TOML, or a name, origin, app list or secret in it is not usable.
+    """
+    if path is None:
+        return Sites()
+    try:
+        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise ValueError(f"{path} is not TOML: {exc}") from exc
+    _allow_only(settings, {"secret", "sites"}, str(path))
+    tables = settings.get("sites", {})
+    if not isinstance(tables, dict):
+        raise ValueError(f"{path}: sites must be tables such as [sites.shop], got {tables!r}")
+    by_name = {name: _site(name, table) for name, table in tables.items()}
+    secret = settings.get("secret")
+    if secret is None:
+        return Sites(by_name)
+    if not isinstance(secret, str) or len(secret) < MIN_SECRET_CHARACTERS:
+        raise ValueError(f"{path}: secret must be a string of at least {MIN_SECRET_CHARACTERS} characters")
+    return Sites(by_name, secret.encode())
+
+
+def _allow_only(table: Mapping[str, Any], allowed: set[str], place: str) -> None:
+    if unknown := sorted(table.keys() - allowed):
+        raise ValueError(f"{place}: {', '.join(unknown)} is not a setting; allowed: {', '.join(sorted(allowed))}")
+
+
+def _site(name: str, table: object) -> Site:
+    place = f"[sites.{name}]"
+    if not SITE_NAME.fullmatch(name):
+        raise ValueError(f"{place}: a site's name has 1 to 64 letters, digits, - and _")
+    if not isinstance(table, dict):
+        raise ValueError(f"{place} must be a table with origins and apps, got {table!r}")
+    _allow_only(table, {"origins", "apps"}, place)
+    origins = _names(table.get("origins"), f"{place} origins")
+    if origins != (ANY_ORIGIN,):
+        for origin in origins:
+            if not ORIGIN.fullmatch(origin):
+                expected = "such as https://www.example.cn (scheme, host, port if any, lower case, no path)"
+                raise ValueError(f'{place}: {origin!r} is not an origin {expected}, nor is it "*" alone')
+    apps = table.get("apps")
+    return Site(origins, None if apps is None else _names(apps, f"{place} apps"))
+
+
+def _names(value: object, place: str) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value or not all(isinstance(name, str) for name in value):
+        raise ValueError(f"{place} must be a list of at least one string, got {value!r}")
+    return tuple(dict.fromkeys(value))
+
+
+def resolve_apps(sites: Sites, assistant: Assistant) -> Sites:
+    """Return ``sites`` with every app by the name that the index has for it.
+
+    :raises ValueError: if a site names an app that is not in the index.
+    """
+
+    def resolve(site: Site) -> Site:
+        if site.apps is None:
+            return site
+        return replace(site, apps=tuple(dict.fromkeys(assistant.policy(app).app for app in site.apps)))
+
+    return replace(sites, by_name={name: resolve(site) for name, site in sites.by_name.items()})
+
+
+def sign_scope(scope: Scope, secret: bytes) -> str:
+    """Return ``scope`` as a token: its JSON and the HMAC-SHA256 of that, both in URL-safe base64, a dot between."""
+    payload = json.dumps([scope.site, scope.apps, scope.expires], ensure_ascii=False, separators=(",", ":")).encode()
+    return f"{_encode(payload)}.{_encode(_sign(payload, secret))}"
+
+
+def read_scope(token: str, secret: bytes, *, now: float) -> Scope:
+    """Return the scope that ``token`` carries.
+
+    :raises ScopeError: if it was not signed with ``secret``, or expired before ``now`` (seconds since the epoch).
+    """
+    try:
+        payload, signature = (base64.b64decode(part, altchars=b"-_", validate=True) for part in token.split("."))
+    except (ValueError, binascii.Error) as exc:
+        raise ScopeError("not a scope") from exc
+    if not hmac.compare_digest(signature, _sign(payload, secret)):
+        raise ScopeError("not signed here")
+    site, apps, expires = json.loads(payload)
+    if expires < now:
+        raise ScopeError("expired")
+    return Scope(site, None if apps is None else tuple(apps), expires)
+
+
+def _encode(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode()
+
+
+def _sign(payload: bytes, secret: bytes) -> bytes:
+    return hmac.digest(secret, payload, hashlib.sha256)
+
+
+def narrow_scope(assistant: Assistant, scope: Scope, apps: Sequence[str]) -> tuple[str, ...] | None:
+    """Return the apps that stay of ``scope`` when only ``apps`` are wanted; with none wanted, the scope's own.
+
+    :raises AppOutsideScopeError: if one of ``apps`` is outside the scope.
+    """
+    if not apps:
+        return scope.apps
+    return tuple(dict.fromkeys(_require(assistant, app, scope.apps) or app for app in apps))
+
+
+def ask_within(
+    assistant: Assistant,
+    question: str,
+    *,
+    apps: Sequence[str] | None,
+    app: str | None = None,
+    history: Sequence[Turn | str] = (),
+) -> Answer:
+    """Answer ``question`` as `Assistant.ask` does, from the policies of ``apps`` only (``None``: every app).
+
+    :raises AppOutsideScopeError: if ``app``, or the app that the question or its history is about, is not one of them.
+    """
+    if app is None and apps is not None and len(apps) == 1:
+        app = apps[0]
+    if app is not None:
+        _require(assistant, app, apps)
+        return assistant.ask(question, app=app, history=history)
+    answer = assistant.ask(question, history=history)
+    if apps is None:
+        return answer
+    if answer.app is not None and answer.app not in apps:
+        raise AppOutsideScopeError(answer.app, apps)
+    match answer.status:
+        case "which_app":  # its rows are the best few of all apps
+            rows = sorted(assistant.compare(question, apps=apps), key=lambda row: row.status != "answered")
+            return replace(answer, rows=tuple(rows[:MAX_ROWS]))
+        case "compared":
+            return _compared_within(answer, apps)
+        case "unknown_app":
+            first, *others = answer.text.split("\n")
+            kept = [line for line in others if not _names_another(assistant, line, apps)]
+            return replace(answer, text="\n".join([first, *kept]))
+    return answer
+
+
+def _compared_within(answer: Answer, apps: Sequence[str]) -> Answer:
+    rows = tuple(row for row in answer.rows if row.app in apps or row.status == "unknown_app")
+    if not rows:
+        raise AppOutsideScopeError("、".join(row.app for row in answer.rows), apps)
+    if len(rows) == len(answer.rows):
+        return answer
+    answered = sum(row.status == "answered" for row in rows)
+    text = message("answer.compared_count", answer.language, answered=answered, total=len(rows))
+    return replace(answer, text=text, rows=rows)
+
+
+def _names_another(assistant: Assistant, line: str, apps: Sequence[str]) -> bool:
+    return any(name in line for name in assistant.apps() if name not in apps)
+
+
+def _require(assistant: Assistant, app: str, apps: Sequence[str] | None) -> str | None:
+    """Return the index's name of ``app``, ``None`` where it has none and any app may be asked about."""
+    try:
+        name = assistant.policy(app).app
+    except ValueError:
+        name = None
+    if apps is not None and name not in apps:
+        raise AppOutsideScopeError(app, apps)
+    return name
