@@ -62,12 +62,13 @@ def _operation(method: str, path: str, operation: dict[str, Any], base: str, lan
         for example in response["content"].get("application/problem+json", {}).get("examples", {}).values()
     )
     examples = "".join(
-        f"<details><summary><code>{escape(kind)}</code></summary><pre>{escape(_json(content['example']))}</pre></details>"
+        f'<details><summary><code>{escape(kind)}</code></summary><pre lang="zh">{escape(_json(content["example"]))}'
+        "</pre></details>"
         for kind, content in done.items()
     )
     return (
         f'<section id="{name}"><h2><code>{method} {escape(path)}</code></h2><p>{escape(operation["summary"])}</p>'
-        f"{takes}{gives}<pre>{escape(command)}</pre>{examples}"
+        f'{takes}{gives}<pre lang="zh">{escape(command)}</pre>{examples}'
         f"<details><summary>{escape(message('api.docs_problems', language))}</summary>"
         f"<table>{problems}</table></details></section>"
     )
@@ -75,7 +76,7 @@ def _operation(method: str, path: str, operation: dict[str, Any], base: str, lan
 
 def _schema(name: str, schema: dict[str, Any]) -> str:
     rows = "".join(
-        f"<tr><th scope=row><code>{escape(field)}</code></th><td>{_type(of)}</td><td>{_about(of)}</td></tr>"
+        f'<tr><th scope="row"><code>{escape(field)}</code></th><td>{_type(of)}</td><td>{_about(of)}</td></tr>'
         for field, of in schema.get("properties", {}).items()
     )
     about = escape(schema.get("description", "").replace("``", ""))

@@ -129,10 +129,12 @@ def test_a_failure_is_an_error_and_neither_it_nor_the_log_holds_the_question(
             await client.call_tool("ask_policy", {"question": "我的秘密问题", "top_k": 99}),
         ]
 
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.DEBUG):
         failed, refused = map(told, desk(work))
     assert "不表示政策没有说明" in failed
-    written = caplog.text + (tmp_path / "stderr").read_text()
+    # The client stands in this process too; what it logs of its own question is not the server's.
+    records = [record for record in caplog.records if not record.name.startswith("mcp.client")]
+    written = " ".join(record.getMessage() for record in records) + (tmp_path / "stderr").read_text()
     assert "A request was not answered: RuntimeError" in written
     for text in (failed, refused, written):
         assert "秘密" not in text

@@ -7,7 +7,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import fields
 from html.parser import HTMLParser
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import jsonschema
 import pytest
@@ -22,8 +23,11 @@ from web.examples import produce
 from web.openapi import EXAMPLES
 from web.problems import Problem
 
-from .application import build_app
+from .application import build_app, served
 from .fakes import FakeAssistant
+
+if TYPE_CHECKING:
+    from playwright.sync_api import ViewportSize
 
 ADDRESS = "/api/v1/openapi.json"
 
@@ -151,6 +155,33 @@ def test_the_page_loads_from_this_host_alone_and_its_links_lead_somewhere(client
     assert '<html lang="en">' in response.text
     for told in ("POST /api/v1/ask", "urn:wentiao:problem:question-too-long", "个人中心-设置-账号注销", "Citation"):
         assert told in response.text
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(("color_scheme", "locale", "width"), [("light", "zh-CN", 1280), ("dark", "en-GB", 390)])
+def test_axe_finds_nothing_serious_on_the_page(
+    fake: FakeAssistant, color_scheme: Literal["light", "dark"], locale: str, width: int
+) -> None:
+    import axe_playwright_python
+    from playwright.sync_api import sync_playwright
+
+    axe = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+    with served(fake, "/wentiao") as address, sync_playwright() as playwright:
+        arguments = ["--no-sandbox", "--disable-dev-shm-usage"]
+        chromium = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=arguments)
+        viewport: ViewportSize = {"width": width, "height": 844}
+        page = chromium.new_page(color_scheme=color_scheme, locale=locale, viewport=viewport)
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(f"{address}api/v1/docs")
+        for summary in page.locator("summary").all():
+            summary.click()
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        page.evaluate(axe)
+        violations = page.evaluate("async () => (await axe.run()).violations")
+        chromium.close()
+    assert asked == [f"{address}{name}" for name in ("api/v1/docs", "page/theme.css", "page/docs.css")]
+    assert [one["id"] for one in violations if one["impact"] in ("serious", "critical")] == []
 
 
 def test_both_work_under_a_sub_path(fake: FakeAssistant) -> None:
