@@ -6,8 +6,8 @@ window.wentiao = (() => {
   const SENT_TURNS = 10; // what the server accepts
   const CALL = /\/run\/predict$/;
   const replies = new WeakMap(); // of a turn's node
-  let pending = null; // the question on its way: {question, app, node, call}
-  let chosen = null; // {question, app} of a button, in place of what the controls hold
+  let pending = null; // the question on its way: {question, app, allApps, node, call}
+  let chosen = null; // {question, app, allApps} of a button, in place of what the controls hold
 
   const byId = (id) => document.getElementById(id);
   const words = (name) => byId(`wt-${name}-${document.documentElement.dataset.lang}`).content.textContent;
@@ -69,7 +69,7 @@ window.wentiao = (() => {
 
   // An error stops the event before its request: Gradio takes what this returns as the request's inputs.
   function begin(question, app) {
-    const asked = chosen || { question: (question || "").trim(), app: app || "" };
+    const asked = chosen || { question: (question || "").trim(), app: app || "", allApps: false };
     chosen = null;
     if (pending || !asked.question) throw new Error("nothing to ask");
     const node = append('<article class="wt-turn wt-pending"></article>');
@@ -82,24 +82,28 @@ window.wentiao = (() => {
     setBusy(true);
     show(node);
     const history = load().slice(-SENT_TURNS).map((turn) => ({ question: turn.question, app: turn.app }));
-    return [asked.question, asked.app, history];
+    return [asked.question, asked.app, history, asked.allApps];
   }
 
-  function finish(reply) {
-    if (!pending || pending.question !== reply.asked) return; // a new chat began meanwhile
-    pending.node.remove();
+  // Returns what the picker is to hold from now on: nothing, once the app was taken off a question.
+  function finish(reply, picked) {
+    if (!pending || pending.question !== reply.asked) return picked; // a new chat began meanwhile
+    const { allApps, node } = pending;
+    node.remove();
     save([...load(), reply]);
     show(appendReply(reply));
     pending = null;
     setBusy(false);
+    return allApps ? "" : picked;
   }
 
   function fail() {
     if (!pending) return; // `begin` refused, or the call was given up
-    const { question, app, node } = pending;
+    const { question, app, allApps, node } = pending;
     node.querySelector(".wt-wait").remove();
     const failure = element("div", "wt-answer wt-failed", "");
-    failure.append(element("p", "wt-text", words("failure")), makeButton(words("retry"), { ask: question, app }));
+    const retry = { ask: question, app, ...(allApps && { allApps: "" }) };
+    failure.append(element("p", "wt-text", words("failure")), makeButton(words("retry"), retry));
     failure.setAttribute("role", "alert");
     node.append(failure);
     pending = null;
@@ -144,8 +148,8 @@ window.wentiao = (() => {
   function choose(button) {
     const failed = button.closest(".wt-pending");
     if (failed) failed.remove();
-    const app = button.dataset.app;
-    chosen = { question: button.dataset.ask, app: app === undefined ? "" : app };
+    const { ask, app, allApps } = button.dataset;
+    chosen = { question: ask, app: app || "", allApps: allApps !== undefined };
     byId("wt-send").click();
   }
 
@@ -182,6 +186,8 @@ window.wentiao = (() => {
     }
     button.after(byId(`wt-form-${document.documentElement.dataset.lang}`).content.cloneNode(true));
     const [select, ask] = button.nextElementSibling.children;
+    const current = button.parentElement.querySelector(".wt-app").textContent;
+    for (const option of [...select.options]) if (option.value === current) option.remove();
     ask.dataset.ask = button.dataset.change;
     ask.dataset.app = select.value;
     select.addEventListener("change", () => (ask.dataset.app = select.value));
@@ -197,10 +203,17 @@ window.wentiao = (() => {
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape" && pending && !event.isComposing) stop();
   });
-  // Gradio gives no hold on its call; one that was given up must not come back.
+  // Gradio gives no hold on its call, and one that breaks off makes it give up the page: it gets a failure instead.
   const send = window.fetch;
-  window.fetch = (input, options) =>
-    pending && CALL.test(String(input)) ? send(input, { ...options, signal: pending.call.signal }) : send(input, options);
+  window.fetch = async (input, options) => {
+    if (!CALL.test(String(input))) return send(input, options);
+    try {
+      const response = await send(input, pending ? { ...options, signal: pending.call.signal } : options);
+      return new Response(await response.blob(), response);
+    } catch (error) {
+      return new Response("{}", { status: 503 });
+    }
+  };
   // Enter that ends a word in an input method (229 where isComposing is unset: Safari) must not send it.
   for (const type of ["keydown", "keypress"]) {
     document.addEventListener(

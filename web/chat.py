@@ -21,7 +21,7 @@ from retrieval.question import well_formed
 from web.api import MAX_HISTORY_TURNS, MAX_QUESTION_CHARACTERS, answering
 from web.evidence import make_evidence
 from web.language import HTML_LANG
-from web.render import NO_APP, ask_buttons, render_turn
+from web.render import ask_buttons, render_turn
 from web.suggestions import Suggestions
 
 if TYPE_CHECKING:
@@ -43,14 +43,17 @@ class Desk:
         self._suggestions = Suggestions(assistant)
         self._glosser = Glosser(load_glossary())
 
-    def answer_turn(self, question: str, app: str, history: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    def answer_turn(
+        self, question: str, app: str, history: Sequence[dict[str, Any]], *, all_apps: bool = False
+    ) -> dict[str, Any]:
         """Answer one question of the page; return what the page keeps of the turn.
 
         That is ``asked`` (as it came), ``question`` (as it was answered), ``app`` (the one understood), ``html`` and
         ``evidence``, the content of the evidence file.
 
-        :param app: the picked app, empty to go by question and history, ``NO_APP`` to leave out what those name.
+        :param app: the picked app, empty to go by question and history.
         :param history: earlier turns, oldest first, each with ``question`` and ``app``.
+        :param all_apps: leave out the apps that question and history name.
         :raises ValueError: if question or history are longer than the page lets them be.
         :raises AnswerFailedError: if something breaks; the page then says so.
         """
@@ -59,8 +62,8 @@ class Desk:
         asked, question = question, well_formed(question)
         with answering():
             turns = [Turn(turn["question"], turn["app"]) for turn in history]
-            if app == NO_APP:
-                app, question = "", self._assistant.without_apps(question)
+            if all_apps:
+                question = self._assistant.without_apps(question)
                 turns = [Turn(self._assistant.without_apps(turn.question)) for turn in turns]
             answer = self._assistant.ask(question, app=app or None, history=turns)
             html = self._render(question, answer, app, turns)
@@ -117,8 +120,8 @@ def build_chat(assistant: Assistant) -> gr.Blocks:
     words = _translations()
     desk = Desk(assistant)
 
-    def answer(question: str, app: str, history: list[dict[str, Any]]) -> dict[str, Any]:
-        return desk.answer_turn(question, app, history)
+    def answer(question: str, app: str, history: list[dict[str, Any]], all_apps: bool) -> dict[str, Any]:
+        return desk.answer_turn(question, app, history, all_apps=all_apps)
 
     def suggest(app: str, language: str) -> str:
         return desk.suggest(app, language)
@@ -149,20 +152,21 @@ def build_chat(assistant: Assistant) -> gr.Blocks:
                     elem_id="wt-question",
                 )
                 send = gr.Button(words("send"), variant="primary", elem_id="wt-send")
-            gr.HTML(f'<p class="wt-note">{_each("privacy")}</p>', elem_id="wt-privacy", js_on_load=None)
+        gr.HTML(f'<p class="wt-note">{_each("privacy")}</p>', elem_id="wt-privacy", js_on_load=None)
         history = gr.JSON(visible=False)
         reply = gr.JSON(visible=False)
         language = gr.JSON(visible=False)
+        all_apps = gr.JSON(visible=False)
         plain_call: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
         asked = gr.on(
             [question.submit, send.click],
             answer,
-            inputs=[question, app, history],
+            inputs=[question, app, history, all_apps],
             outputs=reply,
             js="(question, app) => wentiao.begin(question, app)",
             **plain_call,
         )
-        asked.success(None, reply, None, js="(reply) => wentiao.show(reply)", **plain_call)
+        asked.success(None, [reply, app], app, js="(reply, app) => wentiao.show(reply, app)", **plain_call)
         asked.failure(None, None, None, js="() => wentiao.fail()", **plain_call)
         app.change(
             suggest,

@@ -23,7 +23,6 @@ LIMITS = re.compile(r"除外|另有(?:规定|约定|要求)|除非|例外|^(?:�
 LONG_CLAUSE = 240  # characters beyond which a card's clause may have to be scrolled on a phone (13 lines of 20)
 
 PATH_SEPARATOR = " › "
-NO_APP = "*"  # in place of an app: leave out whatever app the question or an earlier turn names
 UNFOLDED_ROWS = 3  # as many clauses as an answer about one app shows; more would bury the line of each app
 
 
@@ -143,7 +142,7 @@ def render_citation(
         f"{_rendering(citation.app, (citation.start, citation.end), language, english)}"
         f"<footer><span>{escape(_version(citation.date, language))}</span>"
         f"<span>{escape(message('answer.official', language))}</span>"
-        f"{_copy_buttons(citation, url, language) if controls else ''}{_read_link(url, language)}</footer></article>"
+        f"{_read_link(url, language)}{_copy_buttons(citation, url, language) if controls else ''}</footer></article>"
     )
 
 
@@ -171,11 +170,12 @@ def _escape_markdown(text: str) -> str:
 
 def _copy_buttons(citation: Citation, url: str, language: Language) -> str:
     forms = (("copy_text", cite_as_text), ("copy_markdown", cite_as_markdown))
-    return "".join(
+    buttons = "".join(
         f'<button type="button" class="wt-tool" data-copy="{escape(cite(citation, language))}" '
         f'data-link="{escape(url)}">{escape(message(f"chat.{name}", language))}</button>'
         for name, cite in forms
     )
+    return f'<span class="wt-copies">{buttons}</span>'
 
 
 def _answer_tools(cited: Sequence[Citation], language: Language) -> str:
@@ -283,7 +283,7 @@ def _app_chip(question: str, answer: Answer) -> str:
     return (
         f'<span class="wt-chip" role="group" aria-label="{escape(message("chat.app_understood", language))}">'
         f"{_app_name(answer)}"
-        f'<button type="button" data-ask="{escape(question)}" data-app="{NO_APP}" title="{remove}" '
+        f'<button type="button" data-ask="{escape(question)}" data-app="" data-all-apps title="{remove}" '
         f'aria-label="{remove}">×</button>'
         f'<button type="button" data-change="{escape(question)}" aria-expanded="false">'
         f"{escape(message('chat.app_change', language))}</button></span>"

@@ -415,3 +415,16 @@ def test_an_answer_is_one_json_document(assistant):
         "text", "text_start", "text_end", "quote", "start", "end", "score",
     ]  # fmt: skip
     assert list(record["facts"][0]) == ["kind", "text", "start", "end", "policy_id"]
+
+
+def test_the_apps_that_a_question_names_are_told_apart_from_names_in_passing(assistant):
+    assert assistant.apps_named("津心办和昶联哪个收集位置") == ("津心办", "昶联")
+    assert assistant.apps_named("用微信登录jinxinban安全吗") == ("津心办",)
+    assert assistant.apps_named("淘宝怎么注销账号") == ("淘宝",)
+    assert assistant.apps_named("怎么注销账号") == ()
+
+
+def test_a_question_without_its_apps_keeps_what_it_asks(assistant):
+    assert assistant.without_apps("津心办怎么注销账号") == "怎么注销账号"
+    assert assistant.without_apps("用微信登录jinxinban安全吗") == "用微信登录安全吗"
+    assert assistant.without_apps("怎么注销账号") == "怎么注销账号"

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from html import unescape
+from html import escape, unescape
 
 import pytest
 from starlette.testclient import TestClient
 
 from retrieval.datatypes import Language
+from web.cited import cite_place
 from web.reader import render_policy
-from web.render import reader_url
+from web.render import cited_url, reader_url
 
 from .fakes import FakeAssistant
 
@@ -94,3 +95,62 @@ def test_the_reader_speaks_the_browsers_language_and_the_text_stays_chinese(clie
     page = client.get("/read/津心办", headers={"accept-language": "en"})
     assert '<html lang="en">' in page.text and '<main lang="zh">' in page.text
     assert "Contents" in page.text and page.headers["vary"].startswith("Accept-Language")
+
+
+# -- All cited clauses on one page ------------------------------------------------------------------------------------
+
+
+def test_each_cited_clause_is_shown_with_path_date_and_its_quote_marked(
+    client: TestClient, fake: FakeAssistant
+) -> None:
+    citations = [row.citation for row in fake.compare("怎么注销账号") if row.citation]
+    page = client.get("/" + cited_url(citations)).text
+    marked = re.findall(r'<mark lang="zh">(.*?)</mark>', page)
+    assert [unescape(text) for text in marked] == [one.quote for one in citations]
+    assert len(citations) > 2
+    for citation in citations:
+        assert " › ".join(citation.path) in page
+        address = "../" + reader_url(citation.app, citation.clause_id, (citation.start, citation.end))
+        assert f'href="{escape(address)}"' in page
+    assert page.count("以官方最新版本为准") == len(citations)
+    assert "不构成法律意见" in page
+
+
+def test_a_list_cited_as_a_whole_is_shown_to_its_last_item(fake: FakeAssistant) -> None:
+    policy = fake.policy("津心办")
+    lead_in = next(clause for clause in fake.clauses("津心办") if clause.kind == "lead_in")
+    items = [clause for clause in fake.clauses("津心办") if clause.lead_in == lead_in.clause_id]
+    citation = cite_place(fake, f"{lead_in.clause_id}:{lead_in.start}-{items[-1].end}")  # type: ignore[arg-type]
+    assert citation is not None
+    assert citation.quote == citation.text == policy.text[lead_in.start : items[-1].end]
+
+
+def test_a_clause_of_another_version_is_said_to_be_gone_beside_those_that_are_here(
+    client: TestClient, fake: FakeAssistant
+) -> None:
+    [citation] = fake.ask("津心办怎么注销").citations
+    gone = f"{'0' * 16}.0001:1-2"
+    page = client.get(f"/{cited_url([citation])},{gone}", headers={"accept-language": "en"})
+    assert page.status_code == 200
+    assert "Not in the versions that are here: 1 of" in page.text and citation.quote in page.text
+    assert "You can cancel" in page.text  # the unofficial English under the quote
+    assert client.get(f"/cited/{gone}").status_code == 404
+
+
+@pytest.mark.parametrize("places", ["x", "津心办:1-2", ",,", "{clause}:9-5", "{clause}:0-99999999", "{clause}:-1-5"])
+def test_places_that_make_no_sense_show_nothing(client: TestClient, fake: FakeAssistant, places: str) -> None:
+    [citation] = fake.ask("津心办怎么注销").citations
+    response = client.get("/cited/" + places.format(clause=citation.clause_id))
+    assert response.status_code == 404
+    assert "<mark" not in response.text
+
+
+def test_an_address_of_very_many_places_shows_each_once_and_two_hundred_at_most(
+    client: TestClient, fake: FakeAssistant
+) -> None:
+    [citation] = fake.ask("津心办怎么注销").citations
+    starts, ends = range(citation.start, citation.start + 15), range(citation.end - 5, citation.end)
+    places = [f"{citation.clause_id}:{start}-{end}" for start in starts for end in ends]
+    assert client.get(f"/cited/{','.join(places * 2)}").text.count("<mark") == 75
+    more = [f"{citation.clause_id}:{citation.start}-{citation.end + after}" for after in range(1, 200)]
+    assert client.get(f"/cited/{','.join(places + more)}").text.count("<mark") == 200

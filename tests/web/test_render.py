@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from corpus.datatypes import Policy
+from corpus.lexicons import load_glossary
 from corpus.parser import split_policy
 from retrieval.datatypes import Answer, Citation, Row
+from retrieval.gloss import Glosser
 from web.reader import render_policy
-from web.render import mark_span, reader_url, render_citation, render_turn
+from web.render import (
+    cite_as_markdown,
+    cite_as_text,
+    cited_url,
+    find_limits,
+    mark_span,
+    reader_url,
+    render_citation,
+    render_turn,
+)
 
 from .fakes import HOSTILE, FakeAssistant
 
@@ -116,6 +128,67 @@ def test_the_frame_speaks_the_answers_language_and_the_quote_stays_chinese() -> 
     )
     assert '<blockquote class="wt-clause" lang="zh">' in html
     assert "not legal advice" in html
+
+
+def test_a_fact_has_its_english_beside_it_for_an_english_question_only() -> None:
+    assistant = FakeAssistant()
+    glosser = Glosser(load_glossary())
+    for asked, count in (("how do I delete my account in 津心办", 1), ("津心办怎么注销", 0)):
+        html = render_turn(asked, assistant.ask(asked), english=no_english, gloss=glosser.gloss)
+        assert html.count('<span class="wt-gloss" lang="en">— Personal centre › Settings › Cancel account') == count
+
+
+def quoting(text: str, quote: str) -> Citation:
+    citation = make_citation("", text)
+    start = text.index(quote)
+    return replace(citation, text_start=100, text_end=100 + len(text), quote=quote, start=100 + start,
+                   end=100 + start + len(quote))  # fmt: skip
+
+
+LONG = "我们会核实您的身份。" * 40
+
+
+def test_what_limits_a_quote_is_shown_below_a_clause_so_long_that_it_scrolls() -> None:
+    citation = quoting(
+        f"您可以注销账号。{LONG}但有未结清订单的，不能注销。法律法规另有规定的除外。", "您可以注销账号。"
+    )
+    assert find_limits(citation) == ["但有未结清订单的，不能注销。", "法律法规另有规定的除外。"]
+    html = render_citation(citation, "zh", no_english)
+    below = html.partition("</blockquote>")[2]
+    for limit in find_limits(citation):
+        assert f'<span class="wt-tag">限制</span> <span lang="zh">{limit}</span>' in below
+
+
+def test_a_quote_that_holds_its_own_limit_and_a_short_clause_repeat_nothing() -> None:
+    own = quoting(f"您可以注销账号，法律另有规定的除外。{LONG}", "您可以注销账号，法律另有规定的除外。")
+    assert find_limits(own) == []
+    short = quoting("您可以注销账号。但有未结清订单的除外。", "您可以注销账号。")
+    html = render_citation(short, "zh", no_english)
+    assert "但有未结清订单的除外。" in html and "wt-limit" not in html
+
+
+def test_a_citation_as_text_and_as_markdown_says_the_same() -> None:
+    citation = replace(
+        quoting("1. 见[说明]*一*：\n\n- <b>删除</b>_权_。", "1. 见[说明]*一*：\n\n- <b>删除</b>_权_。"),
+        app="某_应用",
+        path=("一、权利", "(二)删除"),
+        label="一(二)",
+        date="2024-08-01",
+    )
+    source = "某_应用 · 一(二) · 一、权利 › (二)删除 · 版本日期 2024-08-01 · 以官方最新版本为准"
+    assert cite_as_text(citation, "zh") == f"“{citation.quote}”\n{source}\n"
+    escaped = "> 1\\. 见\\[说明\\]\\*一\\*：\n>\n> \\- \\<b\\>删除\\</b\\>\\_权\\_。\n\n— "
+    assert cite_as_markdown(citation, "zh") == f"{escaped}{source.replace('_', chr(92) + '_')}\n"
+
+
+def test_the_pages_own_buttons_are_there_only_where_its_script_is() -> None:
+    assistant = FakeAssistant()
+    answer = assistant.ask("津心办怎么注销")
+    plain = render_turn("津心办怎么注销", answer, english=no_english)
+    full = render_turn("津心办怎么注销", answer, english=no_english, controls=True, suggestions=["怎么联系？"])
+    for part in ("data-evidence", "data-change", "data-all-apps", "复制为 Markdown", cited_url(answer.citations)):
+        assert part not in plain and part in full, part
+    assert 'data-ask="怎么联系？" data-app="津心办"' in full
 
 
 def test_an_address_keeps_every_character_of_an_apps_name() -> None:

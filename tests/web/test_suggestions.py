@@ -1,0 +1,71 @@
+"""What to ask next: only what the policy answers, and not what was just asked."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+
+from corpus.messages import message
+from retrieval.datatypes import Language
+from web.suggestions import MAX_SUGGESTIONS, TOPICS, Suggestions
+
+from .fakes import FakeAssistant
+
+
+def make(fake: FakeAssistant) -> Suggestions:
+    return Suggestions(fake)  # type: ignore[arg-type]
+
+
+def test_every_topic_is_worded_in_each_language() -> None:
+    for topic in TOPICS:
+        worded = {message(f"topic.{topic}", language) for language in get_args(Language)}
+        assert len(worded) == len(get_args(Language)), topic
+
+
+def test_only_what_the_policy_answers_with_a_clause_on_the_topic_is_offered(fake: FakeAssistant) -> None:
+    for app in fake.apps():
+        questions = make(fake).next_questions(app, "zh")
+        assert 0 < len(questions) <= MAX_SUGGESTIONS
+        for question in questions:
+            answer = fake.ask(question, app=app)
+            assert (answer.status, answer.app) == ("answered", app)
+
+
+def test_a_topic_that_the_policy_does_not_speak_of_is_not_even_asked() -> None:
+    fake = FakeAssistant()
+    make(fake).next_questions("掌上海关", "en")
+    asked = [question for question, _, _ in fake.asked]
+    assert message("topic.delete_account", "en") in asked
+    assert message("topic.cookies", "en") not in asked
+    assert "ookie" not in fake.policy("掌上海关").text
+
+
+def test_what_was_asked_in_whatever_words_is_not_offered_again(fake: FakeAssistant) -> None:
+    suggestions = make(fake)
+    first, second, *_ = suggestions.next_questions("津心办", "zh")
+    cited = [citation.clause_id for citation in fake.ask(first, app="津心办").citations]
+    assert first not in suggestions.next_questions("津心办", "zh", cited=cited)
+    assert second not in suggestions.next_questions("津心办", "zh", asked=[second])
+
+
+def test_each_app_and_language_is_looked_up_once() -> None:
+    fake = FakeAssistant()
+    suggestions = make(fake)
+    suggestions.next_questions("津心办", "en")
+    count = len(fake.asked)
+    suggestions.next_questions("津心办", "en", asked=["How can I contact you?"])
+    assert len(fake.asked) == count
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("language", ["zh", "zh-Hant", "en"])
+def test_with_the_real_model_each_policy_has_something_to_offer(language: Language) -> None:
+    from retrieval import Assistant
+
+    assistant = Assistant.open()
+    suggestions = Suggestions(assistant)
+    for app in assistant.apps():
+        for question in suggestions.next_questions(app, language):
+            assert assistant.ask(question, app=app).status == "answered"
+        assert suggestions.next_questions(app, language), app
