@@ -79,6 +79,7 @@
     let locked = null;
     let script = null;
     let marked = [];
+    let announced = false;
     let destroyed = false;
 
     const words = () => WORDS[localeOf(options.lang)];
@@ -372,6 +373,7 @@
       on(name, listener) {
         if (EVENTS.indexOf(name) < 0) throw new RangeError(`no event "${name}"; there are ${EVENTS.join(", ")}`);
         (listeners[name] = listeners[name] || []).push(listener);
+        if (name === "ready" && announced) setTimeout(() => listener({})); // late, and told all the same
       },
       off(name, listener) {
         listeners[name] = (listeners[name] || []).filter((other) => other !== listener);
@@ -431,6 +433,7 @@
     layout();
     setTimeout(() => {
       if (destroyed) return;
+      announced = true;
       emit("ready");
       if (options.open) show(null, true);
     });
