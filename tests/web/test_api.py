@@ -244,7 +244,7 @@ def test_a_failure_is_a_problem_and_neither_it_nor_the_log_holds_the_question(
     with caplog.at_level(logging.DEBUG):
         responses = [
             client.post("/api/v1/ask", json={"question": secret}),
-            client.post("/gradio_api/run/predict", json={"fn_index": 0, "data": [secret, "", []]}),
+            client.post("/gradio_api/run/predict", json={"fn_index": 0, "data": [secret, "", [], False]}),
         ]
         client.post("/api/v1/ask", json={"question": "我的秘密问题"})
     detail = read_problem(responses[0], 500, "failed")["detail"]
