@@ -725,3 +725,17 @@ def test_the_files_stay_small_and_old_browsers_can_read_them(browser: Browser, h
     for name in ("widget.js", "frame.js"):
         script = (Path(__file__).parents[2] / "web" / "widget" / name).read_text("utf-8")
         assert not re.findall(r"\?\.[A-Za-z[(]|\?\?|\|\|=|&&=|\.at\(|replaceAll|\bstatic\b|#private", script), name
+
+
+def test_a_script_that_comes_after_the_page_has_loaded_works_the_same(browser: Browser, host: Host) -> None:
+    with visit(browser, host, host.page(TEXT)) as page:
+        page.evaluate(
+            """source => {
+                 const script = document.createElement("script");
+                 script.src = source;
+                 Object.assign(script.dataset, { site: "shop", app: "津心办" });
+                 document.head.append(script);
+               }""",
+            f"{host.wentiao}widget.js",
+        )
+        ask(open_frame(page))
