@@ -134,6 +134,7 @@ window.wentiao = (() => {
   function restore() {
     document.documentElement.lang = document.documentElement.dataset.lang; // Gradio has set the browser's
     document.title = words("title");
+    byId("wt-loading").remove();
     const log = byId("wt-log");
     log.setAttribute("role", "log");
     log.setAttribute("aria-live", "polite");

@@ -34,7 +34,8 @@ def rewrite_page(page: str, language: Language, *, version: str) -> str:
     # Gradio's own catalogue sets `lang` anew in the browser; what our style and script go by is `data-lang`.
     code = HTML_LANG[language]
     page = UNWANTED.sub("", page).replace('lang="en"', f'lang="{code}" data-lang="{code}"', 1)
-    return page.replace("</head>", f"{head}</head>", 1)
+    opening = f'<p id="wt-loading" role="status">{escape(message("chat.loading", language))}</p>'
+    return page.replace("</head>", f"{head}</head>", 1).replace("<gradio-app", f"{opening}<gradio-app", 1)
 
 
 class PageRewriter:

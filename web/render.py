@@ -112,7 +112,9 @@ def render_turn(
 def render_question(question: str, language: Language) -> str:
     """Return the user's own words as a bubble."""
     said = escape(message("chat.you", language))
-    return f'<p class="wt-question"><span class="wt-hidden">{said}: </span>{escape(question)}</p>'
+    # A heading, so that a screen reader goes from question to question.
+    attributes = 'class="wt-question" role="heading" aria-level="2"'
+    return f'<p {attributes}><span class="wt-hidden">{said}: </span>{escape(question)}</p>'
 
 
 def ask_buttons(questions: Iterable[str], app: str) -> str:

@@ -513,6 +513,32 @@ def test_the_whole_page_works_by_keys(browser: Browser, fake_page: str) -> None:
         page.locator(".wt-which_app").wait_for()
 
 
+def test_until_the_page_is_ready_it_says_that_it_opens(browser: Browser, fake_page: str) -> None:
+    context = browser.new_context(locale="zh-CN")
+    page = context.new_page()
+    held: list[Route] = []
+    page.route("**/assets/index-*.js", lambda route: held.append(route), times=1)
+    page.goto(fake_page, wait_until="commit")
+    page.locator("#wt-loading", has_text="正在打开").wait_for()
+    held[0].continue_()
+    page.wait_for_selector("#wt-log[role=log]", state="attached")
+    assert page.locator("#wt-loading").count() == 0
+    context.close()
+
+
+def test_no_name_or_text_of_the_chinese_page_is_english(browser: Browser, fake_page: str) -> None:
+    with opened(browser, fake_page) as page:
+        ask(page, "津心办怎么注销账号")
+        page.get_by_role("button", name="换应用").click()
+        names = page.evaluate(
+            """() => [...document.querySelectorAll("body *")].flatMap((node) =>
+                ["aria-label", "title", "placeholder", "alt"].map((name) => node.getAttribute(name)))"""
+        )
+        assert [name for name in names if name and name.isascii() and not name.isdigit()] == []
+        lines = page.locator("body").inner_text().split("\n")
+        assert [line for line in lines if line.strip().isascii() and any(map(str.isalpha, line))] == []
+
+
 @pytest.fixture(scope="module")
 def axe() -> str:
     import axe_playwright_python

@@ -139,7 +139,9 @@ def test_a_failure_inside_gradio_carries_the_headers_too(client: TestClient) -> 
 )
 def test_a_page_of_another_site_may_not_ask(client: TestClient, headers: dict[str, str], status: int) -> None:
     assert client.post("/api/v1/ask", json=QUESTION, headers=headers).status_code == status
-    call = client.post("/gradio_api/run/predict", json={"fn_index": 0, "data": ["天气", "", []]}, headers=headers)
+    call = client.post(
+        "/gradio_api/run/predict", json={"fn_index": 0, "data": ["天气", "", [], False]}, headers=headers
+    )
     assert call.status_code == status
 
 
