@@ -87,7 +87,7 @@ class Desk:
         suggestions: tuple[str, ...] = ()
         if answer.status == "unknown_app":
             unknown = [app] if app else self._unknown_names(question, turns)
-            near = [name for one in unknown for name in self._assistant.near_apps(one)]
+            near = list(dict.fromkeys(name for one in unknown for name in self._assistant.near_apps(one)))
             offered = [name for name in apps if name not in near]
         elif answer.app:
             cited = [citation.clause_id for citation in answer.citations]

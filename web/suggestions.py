@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from corpus.messages import message
@@ -46,11 +47,12 @@ class Suggestion:
 
 
 class Suggestions:
-    """Questions worth asking of each app; found once an app and language, as each costs an answer."""
+    """Questions worth asking of each app: each costs an answer, so no more are looked up than shown, and each once."""
 
     def __init__(self, assistant: Assistant) -> None:
         self._assistant = assistant
-        self._found: dict[tuple[str, Language], tuple[Suggestion, ...]] = {}
+        self._lock = Lock()
+        self._found: dict[tuple[str, Language], tuple[list[Suggestion], Iterator[Suggestion]]] = {}
 
     def next_questions(
         self, app: str, language: Language, *, cited: Collection[str] = (), asked: Collection[str] = ()
@@ -60,21 +62,26 @@ class Suggestions:
         :param cited: clause ids that the user has just been shown; a question that they answer is left out.
         :param asked: questions asked already, left out too.
         """
-        key = (app, language)
-        if key not in self._found:
-            self._found[key] = tuple(self._find(app, language))
-        fresh = [one.question for one in self._found[key] if one.clause_id not in cited and one.question not in asked]
-        return tuple(fresh[:MAX_SUGGESTIONS])
 
-    def _find(self, app: str, language: Language) -> list[Suggestion]:
-        """Return the question of each topic that the policy speaks of and answers with a clause that speaks of it."""
-        found = []
+        def is_fresh(one: Suggestion) -> bool:
+            return one.clause_id not in cited and one.question not in asked
+
+        with self._lock:
+            if (app, language) not in self._found:
+                self._found[app, language] = [], self._find(app, language)
+            found, rest = self._found[app, language]
+            while sum(map(is_fresh, found)) < MAX_SUGGESTIONS and (further := next(rest, None)):
+                found.append(further)
+            return tuple(one.question for one in filter(is_fresh, found))[:MAX_SUGGESTIONS]
+
+    def _find(self, app: str, language: Language) -> Iterator[Suggestion]:
+        """Yield the question of each topic that the policy speaks of and answers with a clause that speaks of it."""
         spoken = {clause.clause_id: "\n".join((*clause.path, clause.text)) for clause in self._assistant.clauses(app)}
         for topic, words in TOPICS.items():
             on_topic = {clause_id for clause_id, text in spoken.items() if re.search(words, text)}
             if not on_topic:
                 continue
             question = message(f"topic.{topic}", language)
-            best = self._assistant.ask(question, app=app).citations[:1]
-            found += [Suggestion(question, one.clause_id) for one in best if one.clause_id in on_topic]
-        return found
+            for best in self._assistant.ask(question, app=app).citations[:1]:
+                if best.clause_id in on_topic:
+                    yield Suggestion(question, best.clause_id)

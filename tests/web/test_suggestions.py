@@ -34,10 +34,11 @@ def test_only_what_the_policy_answers_with_a_clause_on_the_topic_is_offered(fake
 
 def test_a_topic_that_the_policy_does_not_speak_of_is_not_even_asked() -> None:
     fake = FakeAssistant()
-    make(fake).next_questions("掌上海关", "en")
-    asked = [question for question, _, _ in fake.asked]
-    assert message("topic.delete_account", "en") in asked
-    assert message("topic.cookies", "en") not in asked
+    all_of_them = [message(f"topic.{topic}", "en") for topic in TOPICS]
+    assert make(fake).next_questions("掌上海关", "en", asked=all_of_them) == ()
+    tried = {question for question, _, _ in fake.asked}
+    assert message("topic.delete_account", "en") in tried
+    assert message("topic.cookies", "en") not in tried
     assert "ookie" not in fake.policy("掌上海关").text
 
 
@@ -49,13 +50,16 @@ def test_what_was_asked_in_whatever_words_is_not_offered_again(fake: FakeAssista
     assert second not in suggestions.next_questions("津心办", "zh", asked=[second])
 
 
-def test_each_app_and_language_is_looked_up_once() -> None:
+def test_no_question_is_looked_up_twice_nor_before_it_is_needed() -> None:
     fake = FakeAssistant()
     suggestions = make(fake)
-    suggestions.next_questions("津心办", "en")
-    count = len(fake.asked)
-    suggestions.next_questions("津心办", "en", asked=["How can I contact you?"])
-    assert len(fake.asked) == count
+    assert len(suggestions.next_questions("口袋证件照", "zh")) == MAX_SUGGESTIONS
+    tried = [question for question, _, _ in fake.asked]
+    assert suggestions.next_questions("口袋证件照", "zh")[-1] == tried[-1]
+    assert [question for question, _, _ in fake.asked] == tried
+    suggestions.next_questions("口袋证件照", "zh", asked=tried[:1])
+    tried = [question for question, _, _ in fake.asked]
+    assert len(tried) == len(set(tried))
 
 
 @pytest.mark.model
