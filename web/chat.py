@@ -115,6 +115,20 @@ class Desk:
         return []
 
 
+class QuietBlocks(gr.Blocks):
+    """A page whose calls are not repeated in the server's output."""
+
+    def validate_inputs(self, block_fn: Any, inputs: list[Any]) -> None:
+        """Refuse a call with too few inputs, as of a page from before an update.
+
+        Gradio's own error quotes them, the question among them, and is printed.
+
+        :raises ValueError: if there are fewer inputs than the event takes.
+        """
+        if len(inputs) < len(block_fn.inputs):
+            raise ValueError(f"the event takes {len(block_fn.inputs)} inputs, the page sent {len(inputs)}; reload it")
+
+
 def build_chat(assistant: Assistant) -> gr.Blocks:
     """Return the page's controls, wired to ``assistant``."""
     words = _translations()
@@ -127,7 +141,7 @@ def build_chat(assistant: Assistant) -> gr.Blocks:
         return desk.suggest(app, language)
 
     page: gr.Blocks
-    with gr.Blocks(title=message("chat.title", "zh"), analytics_enabled=False, fill_height=True) as page:
+    with QuietBlocks(title=message("chat.title", "zh"), analytics_enabled=False, fill_height=True) as page:
         gr.HTML(_header() + _welcome(assistant.apps()), elem_id="wt-top", js_on_load=None)
         gr.HTML('<div id="wt-log"></div>', elem_id="wt-conversation", js_on_load=None)
         suggestions = gr.HTML(elem_id="wt-suggestions", js_on_load=None)

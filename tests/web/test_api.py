@@ -249,6 +249,7 @@ def test_a_failure_is_a_problem_and_neither_it_nor_the_log_holds_the_question(
         client.post("/api/v1/ask", json={"question": "我的秘密问题"})
     detail = read_problem(responses[0], 500, "failed")["detail"]
     assert "不表示政策没有说明" in detail
+    client.post("/gradio_api/run/predict", json={"fn_index": 0, "data": [secret]})  # a page from before an update
     written = "".join(capfd.readouterr()) + caplog.text + "".join(str(record.__dict__) for record in caplog.records)
     assert "A request was not answered: RuntimeError" in caplog.text
     for text in (written, *(response.text for response in responses)):
