@@ -29,13 +29,12 @@ FEATURES = (
     "english",  # 1 if the question is in English
     "wanted",  # 1 if a certain kind of fact is asked for and the best clause holds one
     "unmet",  # 1 if a certain kind of fact is asked for and the best clause holds none
-    "margin",  # log-odds, by the second stage, that some clause answers; the last two are 0 without it
-    "best",  # the same of its likeliest clause
+    "margin",  # log-odds, by the second stage, that some clause answers; 0 without it
 )
 
 
 def answer_features(ranking: Ranking, asked: Asked, judgement: Judgement | None) -> NDArray[np.float64]:
-    """Return what :data:`FEATURES` names, float64 of shape (13,)."""
+    """Return what :data:`FEATURES` names, float64 of shape (12,)."""
     best = int(ranking.order[0])
     ordered = ranking.score[ranking.order]
     first, last = ranking.segment.unit_range(best)
@@ -58,7 +57,6 @@ def answer_features(ranking: Ranking, asked: Asked, judgement: Judgement | None)
             float(met),
             float(bool(asked.wanted) and not met),
             judgement.margin if judgement else 0.0,
-            judgement.best_margin if judgement else 0.0,
         ],
         dtype=np.float64,
     )

@@ -49,11 +49,6 @@ class Judgement:
         """The log-odds that some of the clauses answers."""
         return float(np.logaddexp.reduce(self.answers)) - self.silence
 
-    @property
-    def best_margin(self) -> float:
-        """The log-odds of the likeliest clause against silence."""
-        return float(self.answers.max()) - self.silence
-
 
 def stage_features(ranking: Ranking, ordinals: NDArray[np.int64]) -> Floats:
     """Return what the first stage knows of the clauses, float32 of shape (clauses, 7)."""

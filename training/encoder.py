@@ -45,7 +45,7 @@ _log = logging.getLogger(__name__)
 class Recipe:
     """What one run is made of."""
 
-    steps: int = 400
+    steps: int = 650
     questions: int = 24
     apps: int = 2
     pairs: int = 6
@@ -295,7 +295,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.encoder", description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of questions and capp130")
     parser.add_argument("--out", type=Path, default=Path("build/encoder"), help="folder of the checkpoint")
-    parser.add_argument("--minutes", type=float, default=60.0, help="end after so many minutes (default 60)")
+    parser.add_argument("--minutes", type=float, default=110.0, help="end after so many minutes (default 110)")
     parser.add_argument("--steps", type=int, default=Recipe.steps, help="steps of the learning-rate schedule")
     parser.add_argument(
         "--part",

@@ -118,10 +118,9 @@ def test_a_likelier_clause_comes_before_one_that_scored_as_well(ranking):
     assert prefer_answers(level, judged).score[first] < level.score[first]
 
 
-def test_log_odds_are_those_of_any_clause_and_of_the_likeliest():
+def test_the_margin_is_the_log_odds_of_any_clause_against_silence():
     judged = Judgement(np.array([4, 7]), np.array([1.0, 1.0], np.float32), 0.0)
     assert judged.margin == pytest.approx(1 + np.log(2))
-    assert judged.best_margin == pytest.approx(1)
 
 
 def test_an_encoder_without_token_vectors_gets_no_second_stage():
