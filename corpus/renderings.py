@@ -1,7 +1,8 @@
 """Unofficial English of clauses, written once and kept as data, for readers of no Chinese; never quoted as the policy.
 
 ``corpus/renderings/*.jsonl`` holds one clause a line: ``key``, the hash of the clause's text, and ``en``, one string
-for each of its sentences. A reworded clause has another key, so English never stands under words it does not render.
+for each of its sentences, in the file of the first policy that prints it. A reworded clause has another key, so
+English never stands under words it does not render.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def load_renderings() -> Mapping[str, tuple[str, ...]]:
     """Return the English sentences of every rendered clause, by :func:`rendering_key`."""
     rows: dict[str, tuple[str, ...]] = {}
     for file in sorted((files("corpus") / "renderings").iterdir(), key=lambda file: file.name):
-        for line in file.read_text(encoding="utf-8").splitlines():
+        for line in filter(None, file.read_text(encoding="utf-8").split("\n")):
             row = json.loads(line)
             rows[row["key"]] = tuple(row["en"])
     return rows

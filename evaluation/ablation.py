@@ -128,9 +128,10 @@ def by_parts(reranker: Reranker) -> dict[str, Ranker]:
         return replace(ranking, order=np.argsort(-ranking.coverage, kind="stable"))
 
     def second(segment: Segment, one: Ready) -> Ranking:
-        ranking = by_mix(WEIGHTS)(segment, one)
+        ranking = prefer_facts(by_mix(WEIGHTS)(segment, one), one.asked.wanted)
         judgement = reranker.judge(one.encoded, ranking)
-        return replace(ranking, order=judgement.ordinals[np.argsort(-judgement.answers, kind="stable")])
+        judged = judgement.ordinals[np.argsort(-judgement.answers, kind="stable")]
+        return replace(ranking, order=np.concatenate([judged, ranking.order[len(judged) :]]))
 
     return {
         "everything": both(),
@@ -181,7 +182,7 @@ def main(arguments: Sequence[str]) -> int:
     out.write(f"{'context':24}{'mix':28}" + "".join(f"{name:>14}" for name in columns) + "\n")
     segments: dict[str, Segment] = {}
     if options.parts:
-        reranker = load_reranker(encoder.token_dimension)
+        reranker = load_reranker(encoder.fingerprint)
         if reranker is None:
             raise FileNotFoundError("no second stage ships; make it: python -m training.reranker")
         build_index(policies, options.cache / "index", encoder)

@@ -37,7 +37,7 @@ _log = logging.getLogger(__name__)
 ON_TOPIC_QUESTIONS = 1500  # of the training questions: three for each that is off topic
 DECLINED_ON_TOPIC = 0.01  # share of questions about policies that may be taken for off topic
 FOLDS = 8
-PLATEAU = 0.1  # on either side; on some 500 questions the gain's standard error is 0.05
+FALSE_ANSWERS = 0.2  # share of the unanswerable that may be answered; the issue's bound, met on the held-out policies
 
 
 def fit_logistic(
@@ -65,12 +65,12 @@ def fit_answers(
     encoder: Encoder,
     reranker: Reranker | None,
 ) -> dict[str, Any]:
-    """Fit how likely the best clause answers, and the threshold that best parts answerable from unanswerable.
+    """Fit how likely the best clause answers, and the threshold from which it is answered.
 
     What tells an answer from silence is fitted first, then stretched so that it is the probability of a right clause
-    (Platt scaling). Where there is a second stage its margin alone is taken: beside it the other features only add
-    noise (AUROC 0.910 with all of them, 0.920 without). Figures are out of fold: every app's questions are judged by
-    what was fitted on the other apps.
+    (Platt scaling). Where there is a second stage its margin alone is taken: with the other features beside it the
+    AUROC on these questions was 0.910, without them 0.920. What tells answer from silence is judged out of fold, every
+    app by what was fitted on the others; stretching and threshold have no fold, so the ECE logged is a little low.
     """
     used = [place for place, name in enumerate(FEATURES) if (name == "margin") == (reranker is not None)]
     rows: list[NDArray[np.float64]] = []
@@ -100,9 +100,8 @@ def fit_answers(
     out_of_fold = probabilities(out_of_fold[:, np.newaxis], stretch, shift)
     weights, bias = fit_logistic(features, answerable, strength=0.3)
     bias = float(stretch[0] * bias + shift)
-    named = np.zeros(len(FEATURES))
-    named[used] = stretch[0] * weights
-    threshold = best_threshold(out_of_fold, answerable)
+    named = {FEATURES[place]: round(float(weight), 5) for place, weight in zip(used, stretch[0] * weights, strict=True)}
+    threshold = lowest_threshold(out_of_fold[~answerable])
     _log.info("%d questions, best clause right for %.3f", len(kept), labels[answerable].mean())
     _log.info("AUROC answerable/unanswerable %.3f", auroc(out_of_fold[answerable], out_of_fold[~answerable]))
     _log.info("AUROC right/wrong %.3f", auroc(out_of_fold[labels], out_of_fold[~labels]))
@@ -113,21 +112,14 @@ def fit_answers(
         (out_of_fold[answerable] >= threshold).mean(),
         (out_of_fold[~answerable] >= threshold).mean(),
     )
-    for name, weight in zip(FEATURES, named, strict=True):
+    for name, weight in named.items():
         _log.info("  %-10s %8.3f", name, weight)
-    return {"weights": [round(float(w), 5) for w in named], "bias": round(bias, 5), "threshold": threshold}
+    return {"weights": named, "bias": round(bias, 5), "threshold": threshold}
 
 
-def best_threshold(confidences: NDArray[np.float64], answerable: NDArray[np.bool_]) -> float:
-    """Return the threshold around which the gain is largest, to two decimals.
-
-    The gain is the share of the answerable answered less that of the unanswerable. Near its top it jumps with the
-    sample, so it is averaged over the thresholds within ``PLATEAU``.
-    """
-    grid = np.arange(0, 1.001, 0.01)
-    gains = np.array([(confidences[answerable] >= t).mean() - (confidences[~answerable] >= t).mean() for t in grid])
-    smooth = np.array([gains[np.abs(grid - t) <= PLATEAU].mean() for t in grid])
-    return round(float(grid[int(np.argmax(smooth))]), 2)
+def lowest_threshold(unanswerable: NDArray[np.float64]) -> float:
+    """Return the lowest threshold, to two decimals, that answers at most ``FALSE_ANSWERS`` of the unanswerable."""
+    return next(t / 100 for t in range(101) if (unanswerable >= t / 100).mean() <= FALSE_ANSWERS)
 
 
 def fit_on_topic(on_topic: Sequence[Asked], off_topic: Sequence[Asked], encoder: Encoder) -> dict[str, Any]:
@@ -176,7 +168,7 @@ def main(arguments: Sequence[str]) -> int:
             own,
             understand_all([one.question for one in own], resolver, glossary),
             encoder,
-            load_reranker(encoder.token_dimension),
+            load_reranker(encoder.fingerprint),
         ),
         "on_topic": fit_on_topic(
             understand_all([*sample, *keywords], resolver, glossary),

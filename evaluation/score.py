@@ -34,7 +34,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--apps135", action=BooleanOptionalAction, default=True, help="index all 135 policies too (minutes, once)"
     )
-    parser.add_argument("--worst", type=int, default=0, metavar="N", help="show the N worst answers")
+    parser.add_argument("--worst", type=int, default=20, metavar="N", help="show the N worst answers (default 20)")
 
 
 def score(options: Namespace) -> int:

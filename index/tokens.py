@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
 
-MAX_CLAUSE_TOKENS = 192  # of a clause's own text; on the training policies 97 % of the clauses are shorter
+MAX_CLAUSE_TOKENS = 192  # of heading, lead-in and clause; 97 % of the clauses of the training policies have fewer
 
 
 def unit_rows(rows: Floats) -> Floats:

@@ -104,7 +104,7 @@ class Assistant:
         if not decision.calibrated:
             _log.warning("declining is not calibrated for this model; run: python -m evaluation calibrate")
         resolver = AppResolver([segment.policy for segment in generation.segments], load_known_apps())
-        return cls(generation, encoder, resolver, load_glossary(), decision, load_reranker(encoder.token_dimension))
+        return cls(generation, encoder, resolver, load_glossary(), decision, load_reranker(encoder.fingerprint))
 
     def ask(self, question: str, app: str | None = None, history: Sequence[Turn | str] = (), top_k: int = 3) -> Answer:
         """Answer ``question`` with the clauses that say so, or decline and say how.

@@ -97,7 +97,9 @@ class Decision:
     def from_dict(cls, record: Mapping[str, Any]) -> Decision:
         """Read one entry of ``decisions.json``."""
         return cls(
-            Logistic(np.array(record["answers"]["weights"]), record["answers"]["bias"]),
+            Logistic(
+                np.array([record["answers"]["weights"].get(name, 0.0) for name in FEATURES]), record["answers"]["bias"]
+            ),
             record["answers"]["threshold"],
             Logistic(np.array(record["on_topic"]["weights"]), record["on_topic"]["bias"]),
             record["on_topic"]["threshold"],

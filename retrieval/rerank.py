@@ -30,7 +30,7 @@ STAGE_FEATURES = 7
 # Standard deviations of dense score that a factor e of likelihood is worth: hit@1 on the held-out training policies
 # 0.769 at 0, 0.780 at 0.1, 0.772 at 0.5, 0.744 by the second stage alone (docs/benchmarks.md).
 ANSWER_BONUS = 0.1
-LEAST = -4.0  # logarithm of the share below which a clause loses no more
+LEAST = -4.0  # logarithm of the likelihood, against the likeliest's, from which on a clause is raised
 
 
 @dataclass(frozen=True)
@@ -124,22 +124,22 @@ def rank_twice(
 
 
 def prefer_answers(ranking: Ranking, judgement: Judgement) -> Ranking:
-    """Return ``ranking`` with the judged clauses lowered by how much less likely they answer than the likeliest."""
+    """Return ``ranking`` with the judged clauses raised by how likely they answer, none of them below what it was."""
     score = ranking.score.copy()
-    behind = np.maximum(judgement.answers - judgement.answers.max(), LEAST)
-    score[judgement.ordinals] += ANSWER_BONUS * float(ranking.dense.std()) * behind
+    above_least = np.maximum(judgement.answers - judgement.answers.max() - LEAST, 0)
+    score[judgement.ordinals] += ANSWER_BONUS * float(ranking.dense.std()) * above_least
     score = np.round(score, 3)
     return replace(ranking, score=score, order=np.argsort(-score, kind="stable"))
 
 
-def load_reranker(token_dimension: int) -> Reranker | None:
-    """Return the shipped second stage, or ``None`` for an encoder that gives no token vectors of its kind."""
-    from safetensors.numpy import load_file
+def load_reranker(encoder_fingerprint: str) -> Reranker | None:
+    """Return the shipped second stage, or ``None`` for another encoder than the one it was trained on."""
+    from safetensors import safe_open
 
-    path = files("retrieval") / "weights" / "reranker.safetensors"
-    if not token_dimension or not path.is_file():
-        return None
-    return Reranker(load_file(str(path)))
+    with safe_open(str(files("retrieval") / "weights" / "reranker.safetensors"), framework="numpy") as file:
+        if (file.metadata() or {}).get("encoder") != encoder_fingerprint:
+            return None
+        return Reranker({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 - it is no mapping
 
 
 def _softmax(logits: Floats) -> Floats:

@@ -30,7 +30,7 @@ class Weights:
 
 WEIGHTS = Weights()
 
-CANDIDATE_COUNT = 12  # clauses that the second stage looks at
+FACT_CANDIDATES = 12  # best clauses in which the fact asked for is looked for
 # Kinds with a form of their own; data, organisations and menu paths stand in too many clauses to tell them apart.
 EXACT_KINDS: frozenset[FactKind] = frozenset(("phone", "email", "url", "time_limit", "address", "court", "age", "date"))
 CLAUSE_FACT_BONUS = 0.6  # standard deviations of dense score; 0.3 to 1.5 are alike on dev (docs/benchmarks.md)
@@ -98,12 +98,12 @@ def rank(segment: Segment, query: Query, vector: FloatArray, *, weights: Weights
 def prefer_facts(ranking: Ranking, wanted: Sequence[FactKind]) -> Ranking:
     """Return ``ranking`` with those of its best dozen raised that hold a fact of the exact kind asked for first.
 
-    This is the second stage: a hotline that is asked for stands in a clause that prints one.
+    A hotline that is asked for stands in a clause that prints one.
     """
     if not wanted or wanted[0] not in EXACT_KINDS:
         return ranking
     score = ranking.score.copy()
-    for ordinal in ranking.order[:CANDIDATE_COUNT]:
+    for ordinal in ranking.order[:FACT_CANDIDATES]:
         if any(fact.kind == wanted[0] for fact in find_facts(ranking.segment.clauses[ordinal].text)):
             score[ordinal] += CLAUSE_FACT_BONUS * float(ranking.dense.std())
     score = np.round(score, 3)

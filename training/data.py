@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from corpus.datatypes import Policy
+from corpus.load import default_policies_folder, load_policies
 from corpus.parser import parse_policy
 from index.units import Unit, clause_units, embedding_texts
 from retrieval.apps import AppResolver
@@ -125,14 +126,26 @@ def gold_units(policy: Policy, units: Sequence[Unit], evidence: Sequence[str]) -
     return tuple(dict.fromkeys(gold))
 
 
-def sentence_pairs(data: Path, *, seed: int) -> list[tuple[str, str]]:
-    """Return (query, passage) pairs from CAPP-130: English for Chinese, and plain words for legal ones, shuffled."""
+def policies_kept_out(data: Path) -> list[str]:
+    """Return the texts of the policies that nothing is trained on: shipped, asked about in dev, or held out."""
+    asked = {path.stem for path in (data / "questions" / "dev").glob("*.jsonl")}
+    left_out = held_out([path.stem for path in (data / "questions" / "train").glob("*.jsonl")])
+    policies = load_policies([default_policies_folder(), data / "policies"])
+    return [policy.text for policy in policies if policy.app in asked | left_out]
+
+
+def sentence_pairs(data: Path, *, seed: int, kept_out: Sequence[str]) -> list[tuple[str, str]]:
+    """Return (query, passage) pairs from CAPP-130: English for Chinese, and plain words for legal ones, shuffled.
+
+    :param kept_out: texts of policies of which no sentence may be among the passages, however it is punctuated.
+    """
+    barred = "\n".join(re.sub(r"\W", "", text) for text in kept_out)
     parallel = [(row["en"], row["zh"]) for row in read_jsonl(data / "capp130" / "parallel_zh_en.jsonl")]
     rewrites = [(row["rewrite"], row["text"]) for row in read_jsonl(data / "capp130" / "rewrites.jsonl")]
     pairs = [
         (str(query), str(passage))
         for query, passage in (*parallel, *rewrites)
-        if len(str(passage)) >= 12 and query != passage
+        if len(str(passage)) >= 12 and query != passage and re.sub(r"\W", "", str(passage)) not in barred
     ]
     random.Random(seed).shuffle(pairs)
     return pairs

@@ -33,6 +33,7 @@ from training.data import (
     cut_policy,
     gold_units,
     held_out,
+    policies_kept_out,
     read_jsonl,
     sentence_pairs,
     without_app,
@@ -236,7 +237,7 @@ def train(data: Path, out: Path, recipe: Recipe, *, part: Part, minutes: float) 
     checkpoint = out / "checkpoint.pt"
     first = 0
     if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
+        state = torch.load(checkpoint, weights_only=True, map_location=device)
         trainee.model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
         scheduler.load_state_dict(state["scheduler"])
@@ -245,7 +246,7 @@ def train(data: Path, out: Path, recipe: Recipe, *, part: Part, minutes: float) 
     batches: Iterator[list[Example]] = app_batches(
         answerable, size=recipe.questions, apps=recipe.apps, seed=recipe.seed + first
     )
-    pairs = sentence_pairs(data, seed=recipe.seed)
+    pairs = sentence_pairs(data, seed=recipe.seed, kept_out=policies_kept_out(data))
     chooser = random.Random(recipe.seed + first)
     mined: dict[str, list[int]] = {}
     trainee.model.train()

@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 def export(checkpoint: Path, out: Path) -> int:
     """Write the difference of ``checkpoint`` from the base model to ``out``; return its size in bytes."""
     base = load_file(prepare_model() / "model.safetensors")
-    trained = torch.load(checkpoint, weights_only=True)["model"]
+    trained = torch.load(checkpoint, weights_only=True, map_location="cpu")["model"]
     difference = {
         name: trained[name].float().numpy() - tensor.astype(np.float32)
         for name, tensor in base.items()

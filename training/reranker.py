@@ -42,6 +42,8 @@ from training.data import gold_units, held_out, read_jsonl, understand_all
 
 _log = logging.getLogger(__name__)
 
+STATE_SIZE = 384  # of a token in multilingual-e5-small
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -270,7 +272,9 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     # The whole states of the tokens, not what an earlier run of this projected them to.
-    encoder = load_encoder(prepare_model(difference=shipped_difference()), projection=np.eye(384, dtype=np.float32))
+    encoder = load_encoder(
+        prepare_model(difference=shipped_difference()), projection=np.eye(STATE_SIZE, dtype=np.float32)
+    )
     paths = sorted((arguments.data / "questions" / "train").glob("*.jsonl"))
     questions: list[dict[str, Any]] = [row for path in paths for row in read_jsonl(path)]
     apps = {row["app"] for row in questions}
@@ -287,7 +291,11 @@ def main() -> None:
     tensors = {name: tensor.numpy().astype(np.float16) for name, tensor in model.state_dict().items()}
     arguments.network.parent.mkdir(parents=True, exist_ok=True)
     save_file({"projection": tensors.pop("project.weight")}, arguments.projection)
-    save_file(tensors, arguments.network)
+    # The network fits the encoder that this projection makes, and no other.
+    fingerprint = load_encoder(
+        prepare_model(difference=shipped_difference(), projection=arguments.projection)
+    ).fingerprint
+    save_file(tensors, arguments.network, metadata={"encoder": fingerprint})
 
 
 if __name__ == "__main__":

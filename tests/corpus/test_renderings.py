@@ -50,6 +50,12 @@ def test_no_rendering_is_stale(clauses: dict[str, list[Clause]]) -> None:
     assert sorted(set(load_renderings()) - current) == []
 
 
+def test_no_clause_is_rendered_twice() -> None:
+    files = (default_policies_folder().parent / "renderings").glob("*.jsonl")
+    keys = [line[:27] for file in files for line in file.read_text(encoding="utf-8").split("\n") if line]
+    assert len(keys) == len(set(keys)) == len(load_renderings())
+
+
 def test_renderings_are_english_and_not_empty() -> None:
     for sentences in load_renderings().values():
         for sentence in sentences:

@@ -70,7 +70,7 @@ class SpellingEncoder(FakeEncoder):
         return Encoded(super().encode_passages(texts).vectors, tuple(map(unit_rows, tokens)))
 
 
-def test_a_clause_keeps_the_token_vectors_of_its_own_text_up_to_the_limit(tmp_path):
+def test_a_clause_keeps_the_token_vectors_of_what_is_embedded_for_it_up_to_the_limit(tmp_path):
     long = Policy("丙", f"我们收集手机号码。用于注册账号。\n{'长' * (MAX_CLAUSE_TOKENS + 9)}。")
     encoder = SpellingEncoder()
     build_index([long], tmp_path, encoder)

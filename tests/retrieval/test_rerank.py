@@ -7,7 +7,9 @@ import pytest
 
 from corpus.datatypes import Policy
 from corpus.lexicons import load_glossary
-from index.encoder import EncodedText
+from corpus.parser import parse_policy
+from index.encoder import EncodedText, load_encoder
+from index.segment import Segment
 from index.tokens import pack_tokens, unit_rows
 from retrieval.query import Glossary, understand
 from retrieval.rerank import (
@@ -17,6 +19,7 @@ from retrieval.rerank import (
     Reranker,
     load_reranker,
     prefer_answers,
+    rank_twice,
     stage_features,
 )
 from retrieval.search import rank
@@ -113,9 +116,10 @@ def test_a_likelier_clause_comes_before_one_that_scored_as_well(ranking):
     first, second, *_ = map(int, ranking.order)
     level = replace(ranking, score=np.full_like(ranking.score, 0.5))
     judged = Judgement(np.array([first, second]), np.array([0.0, 3.0], np.float32), 1.0)
-    assert prefer_answers(level, judged).order[:2].tolist() != [first, second]
-    assert prefer_answers(level, judged).score[second] == level.score[second]
-    assert prefer_answers(level, judged).score[first] < level.score[first]
+    preferred = prefer_answers(level, judged)
+    assert preferred.order[:2].tolist() == [second, first]
+    others = np.delete(preferred.score, [first, second])
+    assert preferred.score[second] > preferred.score[first] >= others.max() == level.score[0]
 
 
 def test_the_margin_is_the_log_odds_of_any_clause_against_silence():
@@ -123,5 +127,32 @@ def test_the_margin_is_the_log_odds_of_any_clause_against_silence():
     assert judged.margin == pytest.approx(1 + np.log(2))
 
 
-def test_an_encoder_without_token_vectors_gets_no_second_stage():
-    assert load_reranker(0) is None
+def test_another_encoder_than_the_trained_one_gets_no_second_stage():
+    assert load_reranker(ENCODER.fingerprint) is None
+
+
+def test_both_stages_rank_and_the_second_may_put_another_clause_first(segment, question, reranker):
+    asked = understand("会收集电话吗", "zh", Glossary(load_glossary()))
+    [vector] = ENCODER.encode_queries([asked.query.text]).vectors
+    encoded = EncodedText(vector, question.tokens)
+    alone, nothing = rank_twice(segment, asked, encoded, None)
+    both, judgement = rank_twice(segment, asked, encoded, reranker)
+    assert nothing is None and judgement is not None
+    assert both.order.tolist() == prefer_answers(alone, judgement).order.tolist()
+    assert both.score.tolist() != alone.score.tolist()
+
+
+@pytest.mark.model
+def test_the_shipped_second_stage_fits_the_shipped_encoder():
+    encoder = load_encoder()
+    shipped = load_reranker(encoder.fingerprint)
+    assert shipped is not None
+    [encoded] = encoder.encode_queries(["怎么注销账号"])
+    policy = Policy("应用甲", "您可以在“我的-设置-注销”里注销账号。\n我们使用加密技术保护您的信息。")
+    segment = Segment.make("", policy, parse_policy(policy).clauses, encoder)
+    asked = understand("怎么注销账号", "zh", Glossary(load_glossary()))
+    ranking, judgement = rank_twice(segment, asked, encoded, shipped)
+    assert judgement is not None
+    answers = dict(zip(judgement.ordinals.tolist(), judgement.answers.tolist(), strict=True))
+    assert answers[0] > answers[1]
+    assert ranking.order[0] == 0

@@ -8,7 +8,7 @@ from index.lexical import LexicalIndex
 from index.units import lexical_texts
 from retrieval.facts import find_facts
 from retrieval.query import Query, make_query
-from retrieval.search import CANDIDATE_COUNT, WEIGHTS, Weights, merge, prefer_facts, rank, search_dense, search_lexical
+from retrieval.search import FACT_CANDIDATES, WEIGHTS, Weights, merge, prefer_facts, rank, search_dense, search_lexical
 
 from ..conftest import ENCODER
 
@@ -140,7 +140,7 @@ def test_a_clause_that_holds_the_fact_asked_for_is_raised_and_nothing_else_moves
     for segment in shipped.generation.segments:
         first = rank(segment, query, vector)
         second = prefer_facts(first, ("phone",))
-        best = first.order[:CANDIDATE_COUNT]
+        best = first.order[:FACT_CANDIDATES]
         raised = [i for i in best if any(f.kind == "phone" for f in find_facts(segment.clauses[i].text))]
         changed = np.flatnonzero(second.score != first.score).tolist()
         assert changed == sorted(raised)

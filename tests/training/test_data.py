@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 import random
 
@@ -8,7 +9,16 @@ import pytest
 import torch
 
 from corpus.datatypes import Policy
-from training.data import Example, app_batches, cut_policy, gold_units, held_out, read_jsonl, without_app
+from training.data import (
+    Example,
+    app_batches,
+    cut_policy,
+    gold_units,
+    held_out,
+    read_jsonl,
+    sentence_pairs,
+    without_app,
+)
 from training.encoder import Recipe, any_clause, contrastive_loss, make_batch
 
 POLICY = Policy(
@@ -36,6 +46,19 @@ def test_a_policy_is_cut_into_clauses_and_their_sentences():
     ]
     assert [CUT.is_clause(position) for position in range(5)] == [True, False, False, True, True]
     assert CUT.texts[2] == "一、注销\n我们将在15天内处理。"
+
+
+def test_no_sentence_of_a_policy_that_is_kept_out_is_trained_on_however_it_is_punctuated(tmp_path):
+    (tmp_path / "capp130").mkdir()
+    pairs = [
+        ("We tell you how, you ask", "我们会，告诉您：怎样提出请求。"),
+        ("We keep logs", "我们会保存您的网络日志信息。"),
+    ]
+    lines = [json.dumps({"en": english, "zh": chinese}) for english, chinese in pairs]
+    (tmp_path / "capp130" / "parallel_zh_en.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    (tmp_path / "capp130" / "rewrites.jsonl").write_text("", encoding="utf-8")
+    assert len(sentence_pairs(tmp_path, seed=0, kept_out=[])) == 2
+    assert sentence_pairs(tmp_path, seed=0, kept_out=["前文。我们会告诉您怎样提出请求;后文。"]) == pairs[1:]
 
 
 def test_gold_is_the_clause_and_the_sentence_that_hold_most_of_a_quote():
