@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -256,14 +257,17 @@ class Assistant:
         """
         text = alone
         invented = any(mention.invented for mention in named.mentions)
-        elliptical = is_elliptical(text, language=language) and not invented
+        if turns and _is_name_alone(named, text):
+            text, elliptical = "", True  # 昶联? after another question: the same of this app
+        else:
+            elliptical = is_elliptical(text, language=language) and not invented
         for turn in reversed(turns):
             if not elliptical:
                 break
             before = simplify(self._resolver.resolve(turn.question).stripped)
             elliptical = is_elliptical(before, language=detect_language(before))
-            text = f"{before} {text}"
-        return text
+            text = f"{before} {text}".strip()
+        return text or alone
 
     def _subject_of_history(self, turns: Sequence[Turn]) -> tuple[str, ...]:
         for turn in reversed(turns):
@@ -390,6 +394,12 @@ class Assistant:
         facts = facts_of(citation, verdict.asked.wanted)
         text = answer_line(verdict.ranking.segment, citation, facts, verdict.asked, self._glosser)
         return Row(verdict.app, "answered", text, facts, citation)
+
+
+def _is_name_alone(named: Resolution, text: str) -> bool:
+    """Say whether a question is nothing but one app's name; ``text`` is what is left of it without the name."""
+    names = [mention.name for mention in named.mentions]
+    return len(names) == 1 and simplify(names[0]) == re.sub(r"\W+$", "", text)
 
 
 def _turn(turn: Turn | str) -> Turn:

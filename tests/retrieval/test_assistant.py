@@ -211,6 +211,12 @@ def test_a_follow_up_that_names_another_app_asks_the_same_of_it(assistant):
     assert (followed.app, followed.citations[0].quote) == ("津心办", DELETION)
 
 
+@pytest.mark.parametrize("name", ["津心办", "津心办?", "津心辦"])
+def test_a_follow_up_that_is_only_a_name_asks_the_same_of_that_app(assistant, name):
+    followed = ask(assistant, name, history=[Turn("口袋证件照怎么注销账号", "口袋证件照")])
+    assert (followed.app, followed.citations[0].quote) == ("津心办", DELETION)
+
+
 def test_a_question_that_stands_alone_is_not_mixed_with_the_history(assistant):
     question = "津心办会收集位置信息吗"
     assert ask(assistant, question, history=[Turn("怎么注销账号", "昶联")]) == ask(assistant, question)
