@@ -67,7 +67,7 @@ class Desk:
                 turns = [Turn(self._assistant.without_apps(turn.question)) for turn in turns]
             answer = self._assistant.ask(question, app=app or None, history=turns)
             html = self._render(question, answer, app, turns)
-            evidence = make_evidence(question, answer, time=datetime.now(UTC))
+            evidence = make_evidence(self._assistant, question, answer, time=datetime.now(UTC))
         return {"asked": asked, "question": question, "app": answer.app, "html": html, "evidence": evidence}
 
     def suggest(self, app: str, language: str) -> str:

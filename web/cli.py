@@ -50,6 +50,7 @@ class Commands:
     default_host: str
     default_port: int
     default_root_path: str
+    allowed_hosts: tuple[str, ...] = ()
 
 
 class _Parser(argparse.ArgumentParser):
@@ -180,7 +181,13 @@ def _mcp(options: argparse.Namespace, commands: Commands) -> tuple[int, str]:
 
     assistant = commands.open_assistant()
     if options.http:
-        serve_http(assistant, host=options.host, port=options.port, root_path=options.root_path)
+        serve_http(
+            assistant,
+            host=options.host,
+            port=options.port,
+            root_path=options.root_path,
+            allowed_hosts=commands.allowed_hosts,
+        )
     else:
         anyio.run(serve_stdio, assistant)
     return EXIT_ANSWERED, ""
@@ -197,7 +204,9 @@ def _verify(options: argparse.Namespace, commands: Commands) -> tuple[int, str]:
     lines = []
     for finding in findings:
         faults = "、".join(message(f"cli.fault_{fault}", language) for fault in finding.faults)
-        lines.append(f"{'✗' if faults else '✓'} {finding.place}{f': {faults}' if faults else ''}")
+        lines.append(f"{'✗' if faults else '✓'} {_escape(finding.place)}{f': {faults}' if faults else ''}")
+    if not findings:
+        return EXIT_DECLINED, message("cli.nothing_quoted", language)
     failed = sum(bool(finding.faults) for finding in findings)
     lines.append(message("cli.verify_failed" if failed else "cli.verified", language, count=failed or len(findings)))
     return EXIT_DECLINED if failed else EXIT_ANSWERED, "\n".join(lines)
@@ -256,6 +265,11 @@ def _format_row(row: Row, language: str) -> str:
 
 def _address(app: str, label: str, path: Sequence[str]) -> str:
     return " · ".join(part for part in (app, label, " › ".join(path)) if part)
+
+
+def _escape(text: str) -> str:
+    """Return ``text`` of a file from anywhere without what moves a terminal's cursor or turns its writing around."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
 def _json(value: object) -> str:

@@ -26,7 +26,7 @@ class NotEvidenceError(ValueError):
 
 @dataclass(frozen=True)
 class Evidence:
-    """What an evidence file states: the question, its answer, when it was given and which policies it quotes."""
+    """What an evidence file states: the question, its answer, when it was given and which policies it is about."""
 
     question: str
     answer: Answer
@@ -42,14 +42,14 @@ class Finding:
     faults: tuple[str, ...]
 
 
-def make_evidence(question: str, answer: Answer, *, time: datetime) -> dict[str, Any]:
-    """Return the evidence of an answer given at ``time``, ready for JSON."""
+def make_evidence(assistant: Assistant, question: str, answer: Answer, *, time: datetime) -> dict[str, Any]:
+    """Return the evidence of an answer that ``assistant`` gave at ``time``, ready for JSON."""
     return {
         "format": FORMAT,
         "product": f"Wentiao {product_version()}",
         "time": time.astimezone(UTC).isoformat(timespec="seconds"),
         "question": question,
-        "versions": _versions(answer),
+        "versions": _versions(assistant, answer),
         "answer": answer.to_dict(),
     }
 
@@ -88,17 +88,46 @@ def check_evidence(assistant: Assistant, evidence: Evidence) -> tuple[Finding, .
     """Check all that ``evidence`` quotes against the policies of ``assistant``, in the order of the answer.
 
     A citation stands if its quote does and if app, date, address and lead-in are what the policy says; a fact, if it
-    lies in a citation; a related clause, if its text does. The answer's own wording is no quote and is not checked.
+    lies in the citations of its answer or row; a related clause, if its text does. What disagrees with them is found
+    besides: status, app, contact or versions. The answer's own wording is no quote and is not checked.
+
+    :returns: nothing where nothing is quoted and nothing disagrees: then nothing was checked.
     """
     answer = evidence.answer
-    citations = _citations(answer)
-    facts = (*answer.facts, *(fact for row in answer.rows for fact in row.facts))
-    quoted: tuple[Citation | Passage, ...] = (*citations, *answer.related)
+    cited = [row.citation for row in answer.rows if row.citation]
+    quoted: tuple[Citation | Passage, ...] = (*answer.citations, *cited, *answer.related)
     findings = [Finding(_place(one), tuple(_faults(assistant, one))) for one in quoted]
-    findings += [Finding(fact.text, ("fact",)) for fact in facts if not any(_holds(one, fact) for one in citations)]
-    if list(evidence.versions) != _versions(answer):
+    findings += _loose_facts(answer.facts, answer.citations)
+    for row in answer.rows:
+        findings += _loose_facts(row.facts, [row.citation] if row.citation else [])
+    findings += _contradictions(assistant, answer)
+    if list(evidence.versions) != _versions(assistant, answer):
         findings.append(Finding("versions", ("version",)))
     return tuple(findings)
+
+
+def _contradictions(assistant: Assistant, answer: Answer) -> Iterator[Finding]:
+    """Yield where status, app and contact are not those of an answer with these quotes."""
+    parts = (bool(answer.citations), bool(answer.rows))
+    if parts != (answer.status == "answered", answer.status in ("compared", "which_app")):
+        yield Finding("answer", ("status",))
+    if answer.related and answer.status != "silent":
+        yield Finding("related", ("status",))
+    if {*(one.app for one in answer.citations), *(one.app for one in answer.related)} - {answer.app}:
+        yield Finding(answer.app or "answer", ("other_app",))
+    if answer.status in ("answered", "silent") and answer.app not in assistant.apps():
+        yield Finding(answer.app or "answer", ("app",))
+    elif answer.contact != (assistant.policy(answer.app).contact if answer.app and answer.status == "silent" else None):
+        yield Finding(answer.contact or "contact", ("contact",))
+    for row in answer.rows:
+        if (row.citation is not None) != (row.status == "answered"):
+            yield Finding(row.app, ("status",))
+        if row.citation and row.citation.app != row.app:
+            yield Finding(row.app, ("other_app",))
+
+
+def _loose_facts(facts: Sequence[Fact], citations: Sequence[Citation]) -> list[Finding]:
+    return [Finding(fact.text, ("fact",)) for fact in facts if not any(_holds(one, fact) for one in citations)]
 
 
 def _faults(assistant: Assistant, said: Citation | Passage) -> Iterator[str]:
@@ -137,13 +166,11 @@ def _place(said: Citation | Passage) -> str:
     return " · ".join(part for part in (said.app, said.label, " › ".join(said.path)) if part)
 
 
-def _citations(answer: Answer) -> Sequence[Citation]:
-    return (*answer.citations, *(row.citation for row in answer.rows if row.citation))
-
-
-def _versions(answer: Answer) -> list[dict[str, str | None]]:
-    """Return what names each version that is quoted, in the order of the answer."""
-    named = {citation.policy_id: citation for citation in _citations(answer)}
+def _versions(assistant: Assistant, answer: Answer) -> list[dict[str, str | None]]:
+    """Return what names each version that the answer is about, be it silent, in the order of the answer."""
+    apps = dict.fromkeys(app for app in (answer.app, *(row.app for row in answer.rows)) if app)
+    covered = set(assistant.apps())
     return [
-        {"app": one.app, "policy_id": one.policy_id, "sha256": one.sha256, "date": one.date} for one in named.values()
+        {"app": one.app, "policy_id": one.policy_id, "sha256": one.sha256, "date": one.date}
+        for one in (assistant.policy(app) for app in apps if app in covered)
     ]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from retrieval.datatypes import Answer, Turn
 from web.cli import EXIT_ANSWERED, EXIT_DECLINED, EXIT_USAGE, Commands, run
 from web.evidence import FORMAT, check_evidence, make_evidence, product_version, read_evidence
 
@@ -19,9 +21,22 @@ from .fakes import FakeAssistant
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
 
+class Printing(FakeAssistant):
+    """Gives the contact that the policy prints, as the real assistant does."""
+
+    def ask(self, question: str, app: str | None = None, history: Sequence[Turn | str] = (), top_k: int = 3) -> Answer:
+        answer = super().ask(question, app, history, top_k)
+        return replace(answer, contact=answer.contact and self.policy(answer.app or "").contact)
+
+
+@pytest.fixture
+def fake() -> FakeAssistant:
+    return Printing()
+
+
 def make(fake: FakeAssistant, question: str, app: str | None = None) -> dict[str, Any]:
     """Return evidence as it comes out of a file."""
-    evidence = make_evidence(question, fake.ask(question, app=app), time=NOON)
+    evidence = make_evidence(fake, question, fake.ask(question, app=app), time=NOON)  # type: ignore[arg-type]
     plain: dict[str, Any] = json.loads(json.dumps(evidence))
     return plain
 
@@ -35,7 +50,7 @@ def verify(fake: FakeAssistant, path: Path) -> tuple[int, str, str]:
 def test_evidence_holds_question_answer_versions_time_and_product(fake: FakeAssistant) -> None:
     answer = fake.ask("昶联怎么联系你们")
     [citation] = answer.citations
-    assert make_evidence("昶联怎么联系你们", answer, time=NOON) == {
+    assert make_evidence(fake, "昶联怎么联系你们", answer, time=NOON) == {  # type: ignore[arg-type]
         "format": FORMAT,
         "product": f"Wentiao {product_version()}",
         "time": "2026-11-22T12:00:00+00:00",
@@ -45,13 +60,38 @@ def test_evidence_holds_question_answer_versions_time_and_product(fake: FakeAssi
     }
 
 
-@pytest.mark.parametrize("question", ["津心办怎么注销账号", "怎么注销账号", "津心办的股价", "淘宝怎么注销", "天气"])
+def test_the_version_is_named_that_is_silent(fake: FakeAssistant) -> None:
+    assert [version["app"] for version in make(fake, "津心办的股价")["versions"]] == ["津心办"]
+    assert [version["app"] for version in make(fake, "哪些应用说了股价")["versions"]] == list(fake.apps())
+
+
+@pytest.mark.parametrize("question", ["津心办怎么注销账号", "怎么注销账号", "津心办的股价"])
 def test_what_was_answered_stands(fake: FakeAssistant, tmp_path: Path, question: str) -> None:
     path = tmp_path / "evidence.json"
     path.write_text(json.dumps(make(fake, question), ensure_ascii=False), encoding="utf-8")
     code, out, err = verify(fake, path)
     assert (code, err) == (EXIT_ANSWERED, "")
     assert "✗" not in out
+
+
+@pytest.mark.parametrize("question", ["淘宝怎么注销", "天气"])
+def test_where_nothing_is_quoted_nothing_is_said_to_stand(fake: FakeAssistant, tmp_path: Path, question: str) -> None:
+    path = tmp_path / "evidence.json"
+    path.write_text(json.dumps(make(fake, question)), encoding="utf-8")
+    code, out, err = verify(fake, path)
+    assert (code, err) == (EXIT_DECLINED, "")
+    assert "成立" not in out
+    assert "没有核对" in out or "nothing was checked" in out
+
+
+def test_what_a_file_states_cannot_steer_the_terminal(fake: FakeAssistant, tmp_path: Path) -> None:
+    evidence = make(fake, "津心办怎么注销账号")
+    first(evidence).update(app="\x1b[2J\r\u202e微信\n全部成立")
+    path = tmp_path / "evidence.json"
+    path.write_text(json.dumps(evidence), encoding="utf-8")
+    _, out, _ = verify(fake, path)
+    assert "\\x1b[2J\\r\\u202e微信\\n全部成立" in out
+    assert not {"\x1b", "\r", "\u202e"} & set(out)
 
 
 def first(evidence: dict[str, Any]) -> dict[str, Any]:
@@ -88,15 +128,61 @@ def test_a_change_to_what_is_quoted_is_found_and_named(fake: FakeAssistant, tmp_
     assert "✗ " in out and "不成立" in out
 
 
+def rows(evidence: dict[str, Any]) -> list[dict[str, Any]]:
+    return [row for row in evidence["answer"]["rows"] if row["citation"]]
+
+
+def swap(name: str, one: dict[str, Any], other: dict[str, Any]) -> None:
+    one[name], other[name] = other[name], one[name]
+
+
+SILENT, ACROSS, ONE = "津心办的股价", "怎么注销账号", "津心办怎么注销账号"
+FORGERIES: dict[str, tuple[str, Callable[[dict[str, Any]], object]]] = {
+    "nothing cited": (
+        ONE,
+        lambda evidence: evidence["answer"].update(citations=[], facts=[], text="津心办不会注销账号。"),
+    ),
+    "said to be silent": (ONE, lambda evidence: evidence["answer"].update(status="silent")),
+    "silent and bare": (ONE, lambda evidence: evidence["answer"].update(status="silent", citations=[], facts=[])),
+    "answer of another app": (ONE, lambda evidence: evidence["answer"].update(app="昶联")),
+    "answer of no app": (ONE, lambda evidence: evidence["answer"].update(app=None)),
+    "a contact for an answer": (ONE, lambda evidence: evidence["answer"].update(contact="10086")),
+    "false contact": (SILENT, lambda evidence: evidence["answer"].update(contact="10086")),
+    "silence of another app": (SILENT, lambda evidence: evidence["answer"].update(app="昶联")),
+    "silence without a clause": (SILENT, lambda evidence: evidence["answer"].update(related=[])),
+    "silence of an app not covered": (SILENT, lambda evidence: evidence["answer"].update(app="微信", related=[])),
+    "silence said to answer": (SILENT, lambda evidence: evidence["answer"].update(status="answered", contact=None)),
+    "silence of no version": (SILENT, lambda evidence: evidence.update(versions=[])),
+    "rows' apps exchanged": (ACROSS, lambda evidence: swap("app", *rows(evidence)[:2])),
+    "rows' facts exchanged": (ACROSS, lambda evidence: swap("facts", rows(evidence)[0], rows(evidence)[-1])),
+    "rows' citations exchanged": (ACROSS, lambda evidence: swap("citation", *rows(evidence)[:2])),
+    "a row without citation": (ACROSS, lambda evidence: rows(evidence)[0].update(citation=None, facts=[])),
+    "a row said to be silent": (ACROSS, lambda evidence: rows(evidence)[0].update(status="silent")),
+    "no rows": (ACROSS, lambda evidence: evidence["answer"].update(rows=[])),
+}
+
+
+@pytest.mark.parametrize("forgery", FORGERIES)
+def test_a_forged_answer_is_not_said_to_stand(fake: FakeAssistant, tmp_path: Path, forgery: str) -> None:
+    question, forge = FORGERIES[forgery]
+    evidence = make(fake, question)
+    forge(evidence)
+    path = tmp_path / "evidence.json"
+    path.write_text(json.dumps(evidence), encoding="utf-8")
+    code, out, err = verify(fake, path)
+    assert (code, err) == (EXIT_DECLINED, "")
+    assert "全部成立" not in out
+
+
 def test_the_citation_that_does_not_stand_is_named_and_the_others_are_not(fake: FakeAssistant) -> None:
     evidence = make(fake, "怎么注销账号")
-    rows = [row for row in evidence["answer"]["rows"] if row["citation"]]
-    rows[1]["citation"]["quote"] = "本政策从未如此写明。"
+    cited = rows(evidence)
+    cited[1]["citation"]["quote"] = "本政策从未如此写明。"
     findings = check_evidence(fake, read_evidence(json.dumps(evidence).encode()))  # type: ignore[arg-type]
     assert [(finding.place.partition(" ")[0], finding.faults) for finding in findings if finding.faults] == [
-        (rows[1]["app"], ("quote",))
+        (cited[1]["app"], ("quote",))
     ]
-    assert len(findings) == len(rows) > 2
+    assert len(findings) == len(cited) > 2
 
 
 def test_a_nearest_clause_that_was_changed_is_found(fake: FakeAssistant) -> None:
