@@ -11,6 +11,7 @@ from pathlib import Path
 
 from retrieval import Assistant
 from web.cli import EXIT_UNUSABLE, Commands, ProgressBar, run
+from web.security import HOST_NAME, choose_hosts
 
 
 @dataclass(frozen=True)
@@ -23,16 +24,25 @@ class Settings:
     index: Path | None = None
     model: str | None = None
     sites: Path | None = None
+    allowed_hosts: tuple[str, ...] = ()
 
     @classmethod
     def from_environment(cls) -> Settings:
-        """Read ``WENTIAO_HOST``, ``_PORT``, ``_ROOT_PATH``, ``_INDEX`` (a built index), ``_MODEL`` (a folder) and
-        ``_SITES`` (the TOML file of the sites that may embed the widget; see :mod:`web.sites`).
+        """Read ``WENTIAO_HOST``, ``_PORT``, ``_ROOT_PATH``, ``_INDEX`` (a built index), ``_MODEL`` (a folder),
+        ``_SITES`` (the TOML file of the sites that may embed the widget; see :mod:`web.sites`) and ``_ALLOWED_HOSTS``
+        (names that the site is reached by, comma between; see :func:`web.security.choose_hosts`).
         """
         get = os.environ.get
         port = get("WENTIAO_PORT", str(cls.port))
         if not port.isdecimal() or not 1 <= int(port) <= 65535:
             raise ValueError(f"WENTIAO_PORT must be a number from 1 to 65535, got {port!r}")
+        allowed_hosts = tuple(
+            name.strip().lower() for name in get("WENTIAO_ALLOWED_HOSTS", "").split(",") if name.strip()
+        )
+        for name in allowed_hosts:
+            if not HOST_NAME.fullmatch(name):
+                expected = "such as wentiao.example.cn (without scheme, port and path), comma between"
+                raise ValueError(f"WENTIAO_ALLOWED_HOSTS must be host names {expected}, got {name!r}")
         index, sites = get("WENTIAO_INDEX"), get("WENTIAO_SITES")
         return cls(
             host=get("WENTIAO_HOST", cls.host),
@@ -41,6 +51,7 @@ class Settings:
             index=Path(index) if index else None,
             model=get("WENTIAO_MODEL"),
             sites=Path(sites) if sites else None,
+            allowed_hosts=allowed_hosts,
         )
 
 
@@ -57,7 +68,8 @@ def serve(settings: Settings, host: str, port: int, root_path: str) -> None:
     from web.server import serve as serve_web
     from web.sites import load_sites
 
-    web = WebSettings(root_path=root_path, sites=load_sites(settings.sites))
+    hosts = choose_hosts(host, settings.allowed_hosts)
+    web = WebSettings(root_path=root_path, sites=load_sites(settings.sites), allowed_hosts=hosts)
     serve_web(open_assistant(settings), web, host=host, port=port)
 
 
@@ -92,6 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default_host=settings.host,
         default_port=settings.port,
         default_root_path=settings.root_path,
+        allowed_hosts=settings.allowed_hosts,
     )
     return run(sys.argv[1:] if arguments is None else arguments, commands, out=sys.stdout, err=sys.stderr)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +29,7 @@ from retrieval.datatypes import Answer, Language
 from retrieval.question import detect_language
 from web.problems import AnswerFailedError, Problem, answering, make_problem, misfit, unknown_app
 from web.schema import Apps, AskBody, CompareBody, NoArguments, Passages, RequestBody, Rows, SearchBody
-from web.security import SecurityMiddleware
+from web.security import SecurityMiddleware, choose_hosts
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -132,7 +132,7 @@ class McpEndpoint:
             await manager.handle_request(scope, receive, send)
 
 
-def create_http_app(assistant: Assistant, *, root_path: str = "") -> FastAPI:
+def create_http_app(assistant: Assistant, *, allowed_hosts: Sequence[str] | None, root_path: str = "") -> FastAPI:
     """Return an application that has the tools at ``/mcp`` and nothing else, behind the same wall as the chat."""
     from fastapi import FastAPI
 
@@ -141,15 +141,17 @@ def create_http_app(assistant: Assistant, *, root_path: str = "") -> FastAPI:
     app = FastAPI(openapi_url=None)
     app.router.routes.append(Route("/mcp", McpEndpoint(assistant), methods=["POST"]))
     add_problem_handlers(app)
-    app.add_middleware(SecurityMiddleware, root_path=root_path)
+    app.add_middleware(SecurityMiddleware, allowed_hosts=allowed_hosts, root_path=root_path)
     return app
 
 
-def serve_http(assistant: Assistant, *, host: str, port: int, root_path: str) -> None:
-    """Serve the tools over HTTP until interrupted."""
+def serve_http(
+    assistant: Assistant, *, host: str, port: int, root_path: str, allowed_hosts: Sequence[str] = ()
+) -> None:
+    """Serve the tools over HTTP until interrupted; ``allowed_hosts`` are those that the operator names."""
     import uvicorn
 
-    app = create_http_app(assistant, root_path=root_path)
+    app = create_http_app(assistant, allowed_hosts=choose_hosts(host, allowed_hosts), root_path=root_path)
     uvicorn.run(app, host=host, port=port, log_level="warning", access_log=False, server_header=False)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -25,6 +26,11 @@ CALL_PATHS = re.compile(r"/gradio_api/run/predict")
 WIDGET_PATHS = re.compile(r"/widget\.js|/widget/(?:frame|demo|(?:frame|demo)\.(?:css|js))")
 READ_PATHS = re.compile(r"/healthz|/readyz|/api/v1/(?:apps|policies/.+|clauses/.+|openapi\.json|docs)")
 ASK_PATHS = re.compile(r"/api/v1/(?:ask|search|compare)|/mcp|/widget/ask")
+
+LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
+HOST_NAME = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:]+\]")
+PORT = re.compile(r":[0-9]*$")
+MAX_HOST_CHARACTERS = 80  # of a wrong one in a problem
 
 EMBEDDED_PATHS = ("/widget.js", "/widget/frame")  # by other sites' pages; which ones, the frame's own policy says
 
@@ -54,6 +60,18 @@ def chat_policy(page: bytes) -> str:
     return CHAT_POLICY.format(hashes=hashes)
 
 
+def choose_hosts(bound: str, named: Sequence[str]) -> tuple[str, ...] | None:
+    """Return the hosts to answer for, ``None`` for any: those that the operator ``named``, and this machine's own.
+
+    A page whose name its owner points at 127.0.0.1 is of the same origin as what it finds there, so that nothing but
+    the name tells it apart (DNS rebinding). An address that others reach is open to them in any case.
+
+    :param bound: the address that is listened on.
+    """
+    is_loopback = bound.startswith("127.") or bound in ("localhost", "::1")
+    return (*LOOPBACK_HOSTS, *named) if is_loopback or named else None
+
+
 def is_foreign(headers: Headers) -> bool:
     """Say whether another site's page sent the request; programs send neither header and are not foreign."""
     site = headers.get("sec-fetch-site")
@@ -66,14 +84,20 @@ def is_foreign(headers: Headers) -> bool:
 
 
 class SecurityMiddleware:
-    """ASGI middleware: an allow-list of paths, a limit on bodies, no foreign writes, headers on every response.
+    """ASGI middleware: the names we answer to, an allow-list of paths, a limit on bodies, no foreign writes,
+    headers on every response.
 
     Compression stands outside of it: the page's scripts are hashed here and must still be readable.
     """
 
-    def __init__(self, app: ASGIApp, *, root_path: str = "") -> None:
-        """Put ``app`` behind the wall; ``root_path`` is the sub-path of a proxy, which may or may not strip it."""
+    def __init__(self, app: ASGIApp, *, allowed_hosts: Sequence[str] | None, root_path: str = "") -> None:
+        """Put ``app`` behind the wall.
+
+        :param allowed_hosts: the names, without a port, that a request may be sent to; ``None``: any.
+        :param root_path: the sub-path of a proxy, which may or may not strip it.
+        """
         self.app = app
+        self.allowed_hosts = allowed_hosts
         self.root_path = root_path.rstrip("/")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -113,6 +137,9 @@ class SecurityMiddleware:
             await problem_response("failed", 500, language)(scope, receive, guarded_send)
 
     def _refuse(self, path: str, method: str, headers: Headers, language: Language) -> Response | None:
+        host = PORT.sub("", headers.get("host", "").lower())
+        if self.allowed_hosts is not None and host and host not in self.allowed_hosts:  # every browser sends it
+            return problem_response("wrong_host", 421, language, host=host[:MAX_HOST_CHARACTERS])
         if any(paths.fullmatch(path) for paths in (PAGE_PATHS, READ_PATHS, WIDGET_PATHS)):
             allowed = "GET, HEAD"
         elif CALL_PATHS.fullmatch(path) or ASK_PATHS.fullmatch(path):

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from web.security import LOOPBACK_HOSTS, SecurityMiddleware
 from web.sites import Sites
 
 if TYPE_CHECKING:
@@ -21,10 +22,15 @@ PAGE_FILES = dict.fromkeys(STYLES, "text/css") | {"chat.js": "text/javascript"}
 
 @dataclass(frozen=True)
 class WebSettings:
-    """What an operator sets. ``root_path`` is the sub-path that a proxy puts the site under, such as ``/wentiao``."""
+    """What an operator sets.
+
+    ``root_path`` is the sub-path that a proxy puts the site under, such as ``/wentiao``; ``allowed_hosts`` are the
+    names that the site answers to, ``None`` for any (see :func:`web.security.choose_hosts`).
+    """
 
     root_path: str = ""
     sites: Sites = field(default_factory=Sites)
+    allowed_hosts: tuple[str, ...] | None = LOOPBACK_HOSTS
 
 
 def create_app(assistant: Assistant, settings: WebSettings) -> FastAPI:
@@ -40,7 +46,6 @@ def create_app(assistant: Assistant, settings: WebSettings) -> FastAPI:
     from web.frame import mount_frame
     from web.mcp import McpEndpoint
     from web.page import PageRewriter
-    from web.security import SecurityMiddleware
 
     app = FastAPI(title="Wentiao", openapi_url=None)
     app.include_router(build_router(assistant))
@@ -60,7 +65,7 @@ def create_app(assistant: Assistant, settings: WebSettings) -> FastAPI:
     mount_chat(app, assistant)
     # The last one added is the outermost.
     app.add_middleware(PageRewriter, version=version)
-    app.add_middleware(SecurityMiddleware, root_path=settings.root_path)
+    app.add_middleware(SecurityMiddleware, allowed_hosts=settings.allowed_hosts, root_path=settings.root_path)
     app.add_middleware(GZipMiddleware)
     return app
 

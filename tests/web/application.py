@@ -14,8 +14,11 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 
+from web.security import LOOPBACK_HOSTS
 from web.server import WebSettings, create_app
 from web.sites import Sites
+
+HOSTS = (*LOOPBACK_HOSTS, "testserver")  # the last is what Starlette's client calls itself
 
 
 def build_app(assistant: Any, root_path: str = "", sites: Sites | None = None) -> FastAPI:
@@ -26,7 +29,8 @@ def build_app(assistant: Any, root_path: str = "", sites: Sites | None = None) -
     """
 
     async def build() -> FastAPI:
-        return create_app(assistant, WebSettings(root_path=root_path, sites=sites or Sites()))
+        settings = WebSettings(root_path=root_path, sites=sites or Sites(), allowed_hosts=HOSTS)
+        return create_app(assistant, settings)
 
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(lambda: asyncio.run(build())).result()

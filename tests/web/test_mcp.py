@@ -17,6 +17,7 @@ from mcp_types import CallToolResult
 from starlette.testclient import TestClient
 
 from web.mcp import create_http_app
+from web.security import choose_hosts
 
 from .application import served
 from .fakes import FakeAssistant
@@ -165,6 +166,20 @@ def test_the_wall_stands_before_the_tools(client: TestClient) -> None:
     assert "mcp-session-id" not in response.headers
 
 
+def test_a_page_that_points_its_own_name_at_this_machine_may_not_call(client: TestClient, fake: FakeAssistant) -> None:
+    rebound = {
+        **ACCEPT,
+        "host": "evil.example:7861",
+        "origin": "http://evil.example:7861",
+        "sec-fetch-site": "same-origin",
+    }
+    alone = TestClient(create_http_app(fake, allowed_hosts=choose_hosts("127.0.0.1", [])))
+    for where in (client, alone):
+        response = where.post("/mcp", json=CALL, headers=rebound)
+        assert (response.status_code, response.json()["type"]) == (421, "urn:wentiao:problem:wrong-host")
+        assert where.post("/mcp", json=CALL, headers={**ACCEPT, "host": "localhost:7861"}).status_code == 200
+
+
 @pytest.mark.parametrize(
     "body", [b"", b"{", b"[]", b"\xff", b'{"jsonrpc":"2.0","id":1,"method":"none"}', b"[" * 60_000]
 )
@@ -178,7 +193,9 @@ def test_what_is_no_call_is_refused_without_a_crash(
 
 
 def test_the_tools_alone_are_served_without_the_chat(fake: FakeAssistant) -> None:
-    client = TestClient(create_http_app(fake, root_path="/wentiao"), raise_server_exceptions=False)
+    client = TestClient(
+        create_http_app(fake, allowed_hosts=["testserver"], root_path="/wentiao"), raise_server_exceptions=False
+    )
     for path in ("/mcp", "/wentiao/mcp"):
         result = client.post(path, json=CALL, headers=ACCEPT).json()["result"]
         assert result["structuredContent"] == {"apps": list(fake.apps())}

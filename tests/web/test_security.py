@@ -7,7 +7,8 @@ import re
 import pytest
 from starlette.testclient import TestClient
 
-from web.security import COMMON_HEADERS, chat_policy
+from app import Settings
+from web.security import COMMON_HEADERS, LOOPBACK_HOSTS, chat_policy, choose_hosts
 
 QUESTION = {"question": "津心办怎么注销"}
 GRADIO_PATHS = [
@@ -143,6 +144,49 @@ def test_a_page_of_another_site_may_not_ask(client: TestClient, headers: dict[st
         "/gradio_api/run/predict", json={"fn_index": 0, "data": ["天气", "", [], False]}, headers=headers
     )
     assert call.status_code == status
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:7860", "127.0.0.1.evil.example", "localhost@evil.example"]
+)
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "/", None),
+        ("POST", "/gradio_api/run/predict", {"fn_index": 0, "data": ["天气", "", [], False]}),
+        ("GET", "/api/v1/policies/津心办", None),
+        ("POST", "/api/v1/ask", QUESTION),
+    ],
+)
+def test_a_page_that_points_its_own_name_at_this_machine_gets_nothing(
+    client: TestClient, host: str, method: str, path: str, body: object
+) -> None:
+    headers = {"host": host, "origin": f"http://{host}", "sec-fetch-site": "same-origin"}
+    response = client.request(method, path, json=body, headers=headers)
+    assert (response.status_code, response.json()["type"]) == (421, "urn:wentiao:problem:wrong-host")
+    assert host.partition(":")[0] in response.json()["detail"]
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:7860", "127.0.0.1:81", "[::1]", "[::1]:7860"])
+def test_this_machine_is_asked_by_its_own_names_at_any_port(client: TestClient, host: str) -> None:
+    assert client.post("/api/v1/ask", json=QUESTION, headers={"host": host}).status_code == 200
+
+
+def test_any_name_is_answered_only_where_others_reach_the_address_and_none_is_set() -> None:
+    assert choose_hosts("0.0.0.0", []) is None
+    for bound in ("127.0.0.1", "localhost", "::1"):
+        assert choose_hosts(bound, []) == LOOPBACK_HOSTS
+    for bound in ("127.0.0.1", "0.0.0.0"):
+        assert choose_hosts(bound, ["wentiao.example"]) == (*LOOPBACK_HOSTS, "wentiao.example")
+
+
+def test_the_operator_names_the_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WENTIAO_ALLOWED_HOSTS", " Wentiao.example.cn, 10.0.0.7,")
+    assert Settings.from_environment().allowed_hosts == ("wentiao.example.cn", "10.0.0.7")
+    for wrong in ("https://wentiao.example", "wentiao.example:7860", "*", "a b"):
+        monkeypatch.setenv("WENTIAO_ALLOWED_HOSTS", wrong)
+        with pytest.raises(ValueError, match="WENTIAO_ALLOWED_HOSTS must be host names"):
+            Settings.from_environment()
 
 
 def test_only_the_pages_own_inline_scripts_run(client: TestClient) -> None:
