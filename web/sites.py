@@ -25,7 +25,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from corpus.messages import message
-from retrieval.datatypes import Answer, Turn
+from retrieval.datatypes import Answer, Row, Turn
+from retrieval.question import detect_language, is_elliptical, simplify
 
 if TYPE_CHECKING:
     from retrieval import Assistant
@@ -212,8 +213,7 @@ def ask_within(
         raise AppOutsideScopeError(answer.app, apps)
     match answer.status:
         case "which_app":  # its rows are the best few of all apps
-            rows = sorted(assistant.compare(question, apps=apps), key=lambda row: row.status != "answered")
-            return replace(answer, rows=tuple(rows[:MAX_ROWS]))
+            return replace(answer, rows=_rows_within(assistant, answer, _complete(assistant, question, history), apps))
         case "compared":
             return _compared_within(answer, apps)
         case "unknown_app":
@@ -221,6 +221,25 @@ def ask_within(
             kept = [line for line in others if not _names_another(assistant, line, apps)]
             return replace(answer, text="\n".join([first, *kept]))
     return answer
+
+
+def _rows_within(assistant: Assistant, answer: Answer, question: str, apps: Sequence[str]) -> tuple[Row, ...]:
+    rows = [row for row in answer.rows if row.app in apps]
+    seen = {row.app for row in rows}
+    missing = [app for app in apps if app not in seen]
+    if missing and len(rows) < MAX_ROWS:
+        rows += assistant.compare(question, apps=missing)
+    return tuple(sorted(rows, key=lambda row: row.status != "answered")[:MAX_ROWS])
+
+
+def _complete(assistant: Assistant, question: str, history: Sequence[Turn | str]) -> str:
+    """Return ``question`` with those before it that it leans on, as `Assistant.ask` reads it."""
+    texts = [assistant.without_apps(question)]
+    for turn in reversed(history):
+        if not is_elliptical(simplify(texts[0]), language=detect_language(texts[0])):
+            break
+        texts.insert(0, assistant.without_apps(turn if isinstance(turn, str) else turn.question))
+    return " ".join(texts)
 
 
 def _compared_within(answer: Answer, apps: Sequence[str]) -> Answer:
@@ -244,6 +263,6 @@ def _require(assistant: Assistant, app: str, apps: Sequence[str] | None) -> str 
         name = assistant.policy(app).app
     except ValueError:
         name = None
-    if apps is not None and name not in apps:
+    if apps is not None and (name or app) not in apps:  # a host's page may ask for one that is not covered
         raise AppOutsideScopeError(app, apps)
     return name

@@ -6,14 +6,15 @@ import html
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
-from retrieval.datatypes import Turn
+from retrieval.datatypes import Answer, Turn
 from web.sites import (
     AppOutsideScopeError,
     Scope,
@@ -210,6 +211,33 @@ def test_an_unknown_app_is_not_answered_with_the_names_of_apps_outside_the_scope
     answer = ask_within(fake, "淘宝怎么注销账号", apps=("掌上海关", "昶联"))  # type: ignore[arg-type]
     assert answer.status == "unknown_app"
     assert "淘宝" in answer.text and fake.apps()[-1] not in answer.text
+
+
+def test_an_app_that_is_not_covered_and_that_the_hosts_page_asks_for_is_told_to_be_unknown(client: TestClient) -> None:
+    for fields in ({"apps": ["淘宝"]}, {"app": "淘宝", "apps": ["淘宝"]}, {"app": "淘宝"}):
+        response = ask(client, "", "怎么注销账号", **fields)
+        assert (response.status_code, response.json()["answer"]["status"]) == (200, "unknown_app"), fields
+        assert "淘宝" in response.json()["answer"]["text"]
+
+
+class Following(FakeAssistant):
+    """An assistant that reads a follow-up together with what came before, and shows the first app's row alone."""
+
+    def ask(self, question: str, app: str | None = None, history: Sequence[Turn | str] = (), top_k: int = 3) -> Answer:
+        before = " ".join(turn if isinstance(turn, str) else turn.question for turn in history)
+        answer = super().ask(f"{before} {question}", app, (), top_k)
+        return replace(answer, rows=answer.rows[:1])
+
+
+def test_a_follow_up_keeps_its_context_in_the_rows_of_every_app_of_the_scope() -> None:
+    assistant = Following()
+    apps = assistant.apps()[:2]
+    for history in (["怎么联系客服"], [Turn("怎么联系客服")], ["怎么联系客服", "那电话呢"]):
+        answer = ask_within(assistant, "那时间呢？", apps=apps, history=history)  # type: ignore[arg-type]
+        assert answer.status == "which_app"
+        assert {row.app: row for row in answer.rows} == {row.app: row for row in assistant.compare("联系客服", apps)}
+    rows = ask_within(assistant, "怎么注销账号", apps=apps, history=["怎么联系客服"]).rows  # type: ignore[arg-type]
+    assert rows[1] == assistant.compare("怎么注销账号", apps)[1]
 
 
 def test_without_a_limit_a_question_is_asked_as_it_is() -> None:
