@@ -43,7 +43,7 @@ def passage_of(ranking: Ranking, ordinal: int, rank: int) -> Passage:
         text=clause.text,
         start=clause.start,
         end=clause.end,
-        score=round(float(ranking.score[ordinal]), 4),
+        score=_shown_score(ranking, ordinal),
         rank=rank,
     )
 
@@ -128,7 +128,7 @@ def cite(ranking: Ranking, ordinal: int, asked: Asked) -> Citation:
         quote=policy.text[slice(*quote_span)],
         start=quote_span[0],
         end=quote_span[1],
-        score=round(float(ranking.score[ordinal]), 4),
+        score=_shown_score(ranking, ordinal),
     )
 
 
@@ -194,6 +194,11 @@ def shorten(text: str, length: int = TEXT_LENGTH) -> str:
     """Return ``text`` on one line, cut with an ellipsis after ``length`` characters."""
     line = " ".join(text.split())
     return line if len(line) <= length else line[: length - 1] + "…"
+
+
+def _shown_score(ranking: Ranking, ordinal: int) -> float:
+    """Return a clause's score as users see it, 0 to 1: a cosine and what words, facts and tokens add to it, cut off."""
+    return round(min(max(float(ranking.score[ordinal]), 0.0), 1.0), 4)
 
 
 def _lead_in_text(segment: Segment, clause: Clause) -> str | None:

@@ -19,6 +19,7 @@ from retrieval.answer import (
     facts_of,
     limit_of,
     list_span,
+    passage_of,
     shorten,
 )
 from retrieval.datatypes import Fact
@@ -151,6 +152,15 @@ def test_an_english_reader_gets_the_words_of_a_fact_beside_its_gloss():
     assert fact_line(limit, "en", GLOSSER) == "Time: within 15 working days (15个工作日内)"
     assert fact_line(limit, "zh", GLOSSER) == "期限：15个工作日内"
     assert fact_line(Fact("menu_path", "甲-乙", 0, 3, "p"), "en", GLOSSER) == "Go to 甲-乙 (甲-乙)"
+
+
+def test_scores_are_shown_between_0_and_1_best_first(segment):
+    ranking, asked = look(segment, "电话是多少")
+    beyond = replace(ranking, score=ranking.score * 9 - 1)
+    shown = [passage_of(beyond, int(ordinal), place).score for place, ordinal in enumerate(beyond.order, start=1)]
+    assert shown == sorted(shown, reverse=True)
+    assert (shown[0], shown[-1]) == (1.0, 0.0)
+    assert cite(beyond, int(beyond.order[0]), asked).score == 1.0
 
 
 def test_a_long_quote_is_cut_in_the_text_to_one_line():
