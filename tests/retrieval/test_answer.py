@@ -156,7 +156,7 @@ def test_an_english_reader_gets_the_words_of_a_fact_beside_its_gloss():
 
 def test_scores_are_shown_between_0_and_1_best_first(segment):
     ranking, asked = look(segment, "电话是多少")
-    beyond = replace(ranking, score=ranking.score * 9 - 1)
+    beyond = replace(ranking, score=ranking.score * 99 - 1)
     shown = [passage_of(beyond, int(ordinal), place).score for place, ordinal in enumerate(beyond.order, start=1)]
     assert shown == sorted(shown, reverse=True)
     assert (shown[0], shown[-1]) == (1.0, 0.0)
