@@ -32,9 +32,7 @@ from web.problems import (
 )
 from web.reader import render_missing, render_policy
 from web.schema import (
-    MAX_HISTORY_TURNS,
     MAX_NAME_CHARACTERS,
-    MAX_QUESTION_CHARACTERS,
     Alive,
     AskBody,
     CompareBody,
@@ -50,8 +48,6 @@ from web.schema import (
 if TYPE_CHECKING:
     from corpus import datatypes
     from retrieval import Assistant
-
-__all__ = ["MAX_HISTORY_TURNS", "MAX_QUESTION_CHARACTERS", "add_problem_handlers", "answering", "build_router"]
 
 OFFSET = re.compile(r"[0-9]{1,9}")
 BODIES: dict[str, type[RequestBody]] = {"ask": AskBody, "search": SearchBody, "compare": CompareBody}

@@ -18,10 +18,11 @@ from corpus.messages import message, messages
 from retrieval.datatypes import Answer, Language, Turn
 from retrieval.gloss import Glosser
 from retrieval.question import well_formed
-from web.api import MAX_HISTORY_TURNS, MAX_QUESTION_CHARACTERS, answering
 from web.evidence import make_evidence
 from web.language import HTML_LANG
+from web.problems import AnswerFailedError, answering
 from web.render import ask_buttons, render_turn
+from web.schema import MAX_HISTORY_TURNS, MAX_QUESTION_CHARACTERS
 from web.suggestions import Suggestions
 
 if TYPE_CHECKING:
@@ -90,9 +91,7 @@ class Desk:
             near = list(dict.fromkeys(name for one in unknown for name in self._assistant.near_apps(one)))
             offered = [name for name in apps if name not in near]
         elif answer.app:
-            cited = [citation.clause_id for citation in answer.citations]
-            asked = [question, *(turn.question for turn in turns)]
-            suggestions = self._suggestions.next_questions(answer.app, answer.language, cited=cited, asked=asked)
+            suggestions = self._after(answer, answer.app, asked=[question, *(turn.question for turn in turns)])
         named = self._assistant.apps_named(question) if app else ()
         return render_turn(
             question,
@@ -105,6 +104,15 @@ class Desk:
             gloss=self._glosser.gloss,
             controls=True,
         )
+
+    def _after(self, answer: Answer, app: str, *, asked: Sequence[str]) -> tuple[str, ...]:
+        """Return what to ask after ``answer``; nothing where that breaks, which is logged: the answer stands."""
+        cited = [citation.clause_id for citation in answer.citations]
+        try:
+            with answering():
+                return self._suggestions.next_questions(app, answer.language, cited=cited, asked=asked)
+        except AnswerFailedError:
+            return ()
 
     def _unknown_names(self, question: str, turns: Sequence[Turn]) -> list[str]:
         """Return the names that are not in the corpus, of the question, else of the last turn that names an app."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -46,18 +46,28 @@ class Suggestion:
     clause_id: str
 
 
+@dataclass
+class Lookup:
+    """What was found of one app in one language, and the topics that were not tried yet; used under its lock."""
+
+    found: list[Suggestion] = field(default_factory=list)
+    topics: list[str] = field(default_factory=lambda: list(TOPICS))
+    lock: Lock = field(default_factory=Lock)
+
+
 class Suggestions:
     """Questions worth asking of each app: each costs an answer, so no more are looked up than shown, and each once."""
 
     def __init__(self, assistant: Assistant) -> None:
         self._assistant = assistant
-        self._lock = Lock()
-        self._found: dict[tuple[str, Language], tuple[list[Suggestion], Iterator[Suggestion]]] = {}
+        self._lookups: dict[tuple[str, Language], Lookup] = {}
 
     def next_questions(
         self, app: str, language: Language, *, cited: Collection[str] = (), asked: Collection[str] = ()
     ) -> tuple[str, ...]:
         """Return at most three questions that the policy of ``app`` answers.
+
+        Where the assistant breaks over one, so does this; the next call tries that one again.
 
         :param cited: clause ids that the user has just been shown; a question that they answer is left out.
         :param asked: questions asked already, left out too.
@@ -66,22 +76,22 @@ class Suggestions:
         def is_fresh(one: Suggestion) -> bool:
             return one.clause_id not in cited and one.question not in asked
 
-        with self._lock:
-            if (app, language) not in self._found:
-                self._found[app, language] = [], self._find(app, language)
-            found, rest = self._found[app, language]
-            while sum(map(is_fresh, found)) < MAX_SUGGESTIONS and (further := next(rest, None)):
-                found.append(further)
-            return tuple(one.question for one in filter(is_fresh, found))[:MAX_SUGGESTIONS]
+        lookup = self._lookups.setdefault((app, language), Lookup())
+        with lookup.lock:
+            while lookup.topics and sum(map(is_fresh, lookup.found)) < MAX_SUGGESTIONS:
+                lookup.found += self._try(lookup.topics[0], app, language)
+                del lookup.topics[0]
+            return tuple(one.question for one in filter(is_fresh, lookup.found))[:MAX_SUGGESTIONS]
 
-    def _find(self, app: str, language: Language) -> Iterator[Suggestion]:
-        """Yield the question of each topic that the policy speaks of and answers with a clause that speaks of it."""
-        spoken = {clause.clause_id: "\n".join((*clause.path, clause.text)) for clause in self._assistant.clauses(app)}
-        for topic, words in TOPICS.items():
-            on_topic = {clause_id for clause_id, text in spoken.items() if re.search(words, text)}
-            if not on_topic:
-                continue
-            question = message(f"topic.{topic}", language)
-            for best in self._assistant.ask(question, app=app).citations[:1]:
-                if best.clause_id in on_topic:
-                    yield Suggestion(question, best.clause_id)
+    def _try(self, topic: str, app: str, language: Language) -> list[Suggestion]:
+        """Return the question of ``topic`` if the policy speaks of it and answers with a clause that speaks of it."""
+        on_topic = {
+            clause.clause_id
+            for clause in self._assistant.clauses(app)
+            if re.search(TOPICS[topic], "\n".join((*clause.path, clause.text)))
+        }
+        if not on_topic:
+            return []
+        question = message(f"topic.{topic}", language)
+        best = self._assistant.ask(question, app=app).citations[:1]
+        return [Suggestion(question, one.clause_id) for one in best if one.clause_id in on_topic]

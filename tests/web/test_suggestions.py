@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from threading import Event, Thread
 from typing import get_args
 
 import pytest
 
 from corpus.messages import message
-from retrieval.datatypes import Language
+from retrieval.datatypes import Answer, Language
+from web.chat import Desk
 from web.suggestions import MAX_SUGGESTIONS, TOPICS, Suggestions
 
 from .fakes import FakeAssistant
@@ -60,6 +62,56 @@ def test_no_question_is_looked_up_twice_nor_before_it_is_needed() -> None:
     suggestions.next_questions("口袋证件照", "zh", asked=tried[:1])
     tried = [question for question, _, _ in fake.asked]
     assert len(tried) == len(set(tried))
+
+
+class Breaking(FakeAssistant):
+    """Breaks over the first question that is asked of it in a topic's words."""
+
+    broken = False
+
+    def ask(self, question, *args, **kwargs) -> Answer:  # type: ignore[no-untyped-def]
+        if not self.broken and question == message("topic.delete_account", "zh"):
+            self.broken = True
+            raise RuntimeError("no answer")
+        return super().ask(question, *args, **kwargs)
+
+
+def test_a_suggestion_that_breaks_takes_neither_the_answer_nor_the_next_suggestions() -> None:
+    desk = Desk(Breaking())  # type: ignore[arg-type]
+    suggested = f'data-ask="{message("topic.delete_account", "zh")}"'
+    turn = desk.answer_turn("昶联怎么联系你们", "", [])
+    assert "wt-answered" in turn["html"] and suggested not in turn["html"]
+    assert suggested in desk.answer_turn("昶联怎么联系你们", "", [])["html"]
+
+
+class Waiting(FakeAssistant):
+    """Answers about one app no sooner than it is let."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reached, self.let = Event(), Event()
+
+    def ask(self, question, app=None, *args, **kwargs) -> Answer:  # type: ignore[no-untyped-def]
+        if app == "津心办":
+            self.reached.set()
+            assert self.let.wait(30)
+        return super().ask(question, app, *args, **kwargs)
+
+
+def test_looking_up_one_app_holds_up_no_other() -> None:
+    fake = Waiting()
+    suggestions = make(fake)
+    slow = Thread(target=suggestions.next_questions, args=("津心办", "zh"))
+    other = Thread(target=suggestions.next_questions, args=("昶联", "zh"), daemon=True)
+    slow.start()
+    try:
+        assert fake.reached.wait(30)
+        other.start()
+        other.join(10)
+        assert not other.is_alive()
+    finally:
+        fake.let.set()
+        slow.join(30)
 
 
 @pytest.mark.model
