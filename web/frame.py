@@ -24,7 +24,6 @@ from web.schema import MAX_APPS, AppName, AskBody
 from web.sites import (
     SCOPE_SECONDS,
     AppOutsideScopeError,
-    Scope,
     ScopeError,
     Site,
     Sites,
@@ -63,7 +62,7 @@ DEMO_POLICY = (
 class FrameAskBody(AskBody):
     """A question from the frame: ``scope`` is what the server signed, ``apps`` what the host's page limits it to."""
 
-    scope: str = Field(max_length=16 * 1024)
+    scope: str = Field(max_length=512)  # a name of 64 characters, a time and a signature take 160
     apps: list[AppName] = Field(default=[], max_length=MAX_APPS)
 
 
@@ -114,9 +113,9 @@ def build_router(assistant: Assistant, sites: Sites) -> APIRouter:
         if site and site not in sites.by_name:
             return problem_response("unknown_site", 404, _language(request), site=site)
         known = sites.by_name[site] if site else Site(("'self'",))
-        scope = Scope(site, known.apps, int(time.time()) + SCOPE_SECONDS)
         data = {
-            "scope": sign_scope(scope, sites.secret),
+            "scope": sign_scope(site, sites.secret, expires=int(time.time()) + SCOPE_SECONDS),
+            "site": site,
             "apps": known.apps or assistant.apps(),
             "origins": [] if not site else known.origins,
             "words": _frame_words(),
@@ -132,18 +131,18 @@ def build_router(assistant: Assistant, sites: Sites) -> APIRouter:
 
     @router.post("/widget/ask", include_in_schema=False)
     def widget_ask(body: FrameAskBody) -> Response:
-        scope = read_scope(body.scope, sites.secret, now=time.time())
-        return JSONResponse(_answer(assistant, gloss, body, scope))
+        allowed = read_scope(body.scope, sites, now=time.time())
+        return JSONResponse(_answer(assistant, gloss, body, allowed))
 
     return router
 
 
-def _answer(assistant: Assistant, gloss: Gloss, body: FrameAskBody, scope: Scope) -> dict[str, Any]:
+def _answer(assistant: Assistant, gloss: Gloss, body: FrameAskBody, allowed: tuple[str, ...] | None) -> dict[str, Any]:
     """Return the answer as the API sends it, and as the HTML that the frame shows.
 
     What breaks in here reaches the outer wall, which answers for it without a word of the question.
     """
-    apps = narrow_scope(assistant, scope, body.apps)
+    apps = narrow_scope(assistant, allowed, body.apps)
     answer = ask_within(assistant, body.question, apps=apps, app=body.app, history=body.turns())
     offered = (assistant.apps() if apps is None else apps) if answer.status == "unknown_app" else ()
     near_apps = [name for name in offered if name in answer.text]  # the answer says which names resemble it

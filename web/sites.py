@@ -59,17 +59,8 @@ class Sites:
     secret: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
 
 
-@dataclass(frozen=True)
-class Scope:
-    """What one frame may ask: ``site`` is empty on our own origin, ``apps`` is ``None`` for every app."""
-
-    site: str
-    apps: tuple[str, ...] | None
-    expires: int
-
-
 class ScopeError(PermissionError):
-    """A scope that was not signed here, or that is past its time. A frame may fetch another."""
+    """A scope that was not signed here, that is past its time or of a site struck off. A frame may fetch another."""
 
 
 class AppOutsideScopeError(PermissionError):
@@ -148,27 +139,32 @@ def resolve_apps(sites: Sites, assistant: Assistant) -> Sites:
     return replace(sites, by_name={name: resolve(site) for name, site in sites.by_name.items()})
 
 
-def sign_scope(scope: Scope, secret: bytes) -> str:
-    """Return ``scope`` as a token: its JSON and the HMAC-SHA256 of that, both in URL-safe base64, a dot between."""
-    payload = json.dumps([scope.site, scope.apps, scope.expires], ensure_ascii=False, separators=(",", ":")).encode()
+def sign_scope(site: str, secret: bytes, *, expires: int) -> str:
+    """Return the token of a frame on ``site`` (empty: our own origin), good until ``expires`` (seconds since 1970).
+
+    It is JSON and the HMAC-SHA256 of that, both in URL-safe base64, a dot between.
+    """
+    payload = json.dumps([site, expires], separators=(",", ":")).encode()
     return f"{_encode(payload)}.{_encode(_sign(payload, secret))}"
 
 
-def read_scope(token: str, secret: bytes, *, now: float) -> Scope:
-    """Return the scope that ``token`` carries.
+def read_scope(token: str, sites: Sites, *, now: float) -> tuple[str, ...] | None:
+    """Return the apps that a frame with ``token`` may ask about, ``None`` for every app.
 
-    :raises ScopeError: if it was not signed with ``secret``, or expired before ``now`` (seconds since the epoch).
+    :raises ScopeError: if it was not signed with the secret of ``sites``, expired before ``now`` or names another site.
     """
     try:
         payload, signature = (base64.b64decode(part, altchars=b"-_", validate=True) for part in token.split("."))
     except (ValueError, binascii.Error) as exc:
         raise ScopeError("not a scope") from exc
-    if not hmac.compare_digest(signature, _sign(payload, secret)):
+    if not hmac.compare_digest(signature, _sign(payload, sites.secret)):
         raise ScopeError("not signed here")
-    site, apps, expires = json.loads(payload)
+    site, expires = json.loads(payload)
     if expires < now:
         raise ScopeError("expired")
-    return Scope(site, None if apps is None else tuple(apps), expires)
+    if site and site not in sites.by_name:
+        raise ScopeError("struck off")
+    return sites.by_name[site].apps if site else None
 
 
 def _encode(data: bytes) -> str:
@@ -179,14 +175,16 @@ def _sign(payload: bytes, secret: bytes) -> bytes:
     return hmac.digest(secret, payload, hashlib.sha256)
 
 
-def narrow_scope(assistant: Assistant, scope: Scope, apps: Sequence[str]) -> tuple[str, ...] | None:
-    """Return the apps that stay of ``scope`` when only ``apps`` are wanted; with none wanted, the scope's own.
+def narrow_scope(
+    assistant: Assistant, allowed: tuple[str, ...] | None, wanted: Sequence[str]
+) -> tuple[str, ...] | None:
+    """Return the apps that stay of those ``allowed`` (``None``: every app) when only ``wanted`` ones are; none: all.
 
-    :raises AppOutsideScopeError: if one of ``apps`` is outside the scope.
+    :raises AppOutsideScopeError: if one of ``wanted`` is not allowed.
     """
-    if not apps:
-        return scope.apps
-    return tuple(dict.fromkeys(_require(assistant, app, scope.apps) or app for app in apps))
+    if not wanted:
+        return allowed
+    return tuple(dict.fromkeys(_require(assistant, app, allowed) or app for app in wanted))
 
 
 def ask_within(

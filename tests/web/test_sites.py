@@ -17,7 +17,6 @@ from starlette.testclient import TestClient
 from retrieval.datatypes import Answer, Turn
 from web.sites import (
     AppOutsideScopeError,
-    Scope,
     ScopeError,
     Site,
     Sites,
@@ -110,20 +109,35 @@ def test_apps_get_the_names_of_the_index_and_an_unknown_one_stops_the_start() ->
 
 
 def test_a_scope_is_read_back_until_it_expires() -> None:
-    scope = Scope("shop", ("津心办",), 1000)
-    token = sign_scope(scope, SECRET)
-    assert read_scope(token, SECRET, now=999.0) == scope
+    token = sign_scope("shop", SECRET, expires=1000)
+    assert read_scope(token, SITES, now=999.0) == SHOP.apps
+    assert read_scope(sign_scope("", SECRET, expires=1000), SITES, now=999.0) is None
     with pytest.raises(ScopeError, match="expired"):
-        read_scope(token, SECRET, now=1001.0)
+        read_scope(token, SITES, now=1001.0)
+
+
+def test_a_scope_says_what_the_settings_say_now() -> None:
+    token = sign_scope("shop", SECRET, expires=1000)
+    with pytest.raises(ScopeError, match="struck off"):
+        read_scope(token, Sites({"open": Site(("*",))}, SECRET), now=0)
+    assert read_scope(token, Sites({"shop": replace(SHOP, apps=("昶联",))}, SECRET), now=0) == ("昶联",)
+
+
+def test_a_site_with_hundreds_of_apps_is_answered() -> None:
+    policy = FakeAssistant().policy("津心办")
+    fake = FakeAssistant([replace(policy, app=f"津心办第{number}分号", aliases=()) for number in range(600)])
+    sites = Sites({"many": Site(("*",), fake.apps())}, SECRET)
+    with TestClient(build_app(fake, sites=sites), raise_server_exceptions=False) as client:
+        assert ask(client, "many", "怎么注销账号", app="津心办第599分号").json()["answer"]["status"] == "answered"
 
 
 def test_a_scope_that_was_changed_or_signed_elsewhere_is_refused() -> None:
-    token = sign_scope(Scope("shop", ("津心办",), 2**40), SECRET)
-    wider = sign_scope(Scope("shop", None, 2**40), b"another secret, known to a stranger")
+    token = sign_scope("shop", SECRET, expires=2**40)
+    wider = sign_scope("open", b"another secret, known to a stranger", expires=2**40)
     forged = f"{wider.split('.')[0]}.{token.split('.')[1]}"
     for bad in (forged, wider, token[:-4], token.replace(".", ""), "", ".", "津.津", f"{token}.{token}"):
         with pytest.raises(ScopeError):
-            read_scope(bad, SECRET, now=0)
+            read_scope(bad, SITES, now=0)
 
 
 @pytest.mark.parametrize(
@@ -249,9 +263,19 @@ def test_without_a_limit_a_question_is_asked_as_it_is() -> None:
 
 
 def test_an_expired_scope_is_refused(client: TestClient) -> None:
-    token = sign_scope(Scope("shop", None, int(time.time()) - 1), SECRET)
+    token = sign_scope("shop", SECRET, expires=int(time.time()) - 1)
     response = client.post("/widget/ask", json={"question": "怎么注销", "scope": token})
     assert (response.status_code, response.json()["type"]) == (403, "urn:wentiao:problem:scope-invalid")
+
+
+def test_a_scope_holds_for_every_process_with_the_same_secret_and_for_no_other(client: TestClient) -> None:
+    body = {"question": "怎么注销账号", "app": "津心办", "scope": frame_data(client, "shop")["scope"]}
+    for secret, status in [(SECRET, 200), (b"another secret of the same operator", 403)]:
+        app = build_app(FakeAssistant(), sites=Sites(SITES.by_name, secret))
+        with TestClient(app, raise_server_exceptions=False) as other:
+            response = other.post("/widget/ask", json=body)
+            assert response.status_code == status
+            assert status == 200 or response.json()["type"] == "urn:wentiao:problem:scope-invalid"
 
 
 def test_what_breaks_is_a_failure_and_says_nothing_of_the_question(
