@@ -160,9 +160,18 @@ window.wentiao = (() => {
   }
 
   async function copy(button) {
-    if (!navigator.clipboard) return; // plain http away from localhost: the text can still be selected
-    const { copy: text, link } = button.dataset;
-    await navigator.clipboard.writeText(link ? `${text}<${new URL(link, document.baseURI).href}>` : text);
+    const { copy: quoted, link } = button.dataset;
+    const text = link ? `${quoted}<${new URL(link, document.baseURI).href}>` : quoted;
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch (error) { // plain http away from localhost, or no permission: the old way
+      const holder = button.parentElement.appendChild(element("textarea", "wt-hidden", text));
+      holder.select();
+      const copied = document.execCommand("copy");
+      holder.remove();
+      button.focus({ preventScroll: true });
+      if (!copied) return;
+    }
     const note = element("span", "wt-copied", words("copied"));
     note.setAttribute("role", "status");
     button.append(note);
@@ -175,7 +184,7 @@ window.wentiao = (() => {
     link.href = URL.createObjectURL(new Blob([JSON.stringify(evidence, null, 2)], { type: "application/json" }));
     link.download = `wentiao-evidence-${evidence.time.slice(0, 19).replace(/:/g, "-")}.json`;
     link.click();
-    URL.revokeObjectURL(link.href);
+    setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // Safari reads it after the click
   }
 
   function changeApp(button) {

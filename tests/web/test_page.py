@@ -244,6 +244,19 @@ def test_a_fact_is_copied_by_a_click(browser: Browser, fake_page: str) -> None:
         assert page.evaluate("navigator.clipboard.readText()") == MENU_PATH
 
 
+def test_a_fact_and_a_citation_are_copied_over_plain_http_too(browser: Browser, fake_page: str) -> None:
+    with opened(browser, fake_page) as page:
+        ask(page, "津心办怎么注销账号")
+        for button, text in ((".wt-fact", MENU_PATH), (".wt-card [data-link]", "\n<http")):
+            page.evaluate("Object.defineProperty(navigator, 'clipboard', {value: undefined, configurable: true})")
+            page.locator(button).first.click()
+            page.locator(button).first.locator(".wt-copied").wait_for()
+            assert page.locator(button).first.evaluate("button => button === document.activeElement")
+            page.evaluate("delete navigator.clipboard")
+            assert text in page.evaluate("navigator.clipboard.readText()")
+        assert page.locator("textarea.wt-hidden").count() == 0
+
+
 @pytest.mark.parametrize(
     ("locale", "lang", "send"),
     [("zh-CN", "zh-Hans", "提问"), ("zh-TW", "zh-Hant", "提問"), ("en-GB", "en", "Ask"), ("fr-FR", "en", "Ask")],
@@ -325,8 +338,10 @@ def test_an_answer_is_saved_as_an_evidence_file_that_stands_after_a_reload_too(
     with opened(browser, fake_page) as page:
         ask(page, "津心办怎么注销账号")
         page.reload()
+        page.evaluate("window.revoked = []; URL.revokeObjectURL = (address) => address && revoked.push(address)")
         with page.expect_download() as download:
             page.get_by_role("button", name="下载证据文件").click()
+        assert page.evaluate("revoked") == []  # Safari reads it only after the click
         name = download.value.suggested_filename
         assert name.startswith("wentiao-evidence-20") and name.endswith(".json")
         evidence = read_evidence(download.value.path().read_bytes())
