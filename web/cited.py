@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from html import escape
 from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
+from corpus.datatypes import Clause
 from corpus.messages import message
+from corpus.sentences import split_sentences
 from retrieval.datatypes import Citation, Language
 from web.language import negotiate_language
 from web.reader import ROOT, document
@@ -19,7 +21,7 @@ from web.render import render_citation
 if TYPE_CHECKING:
     from retrieval import Assistant
 
-MAX_CITED = 200  # clauses on one page, as many as a comparison has apps
+MAX_PLACES = 200  # clauses on one page, as many as a comparison has apps
 PLACE = re.compile(r"([0-9a-f]{16}\.[0-9]{1,9}):([0-9]{1,9})-([0-9]{1,9})")
 
 
@@ -30,7 +32,7 @@ def build_cited(assistant: Assistant) -> APIRouter:
     @router.get("/cited/{places}")
     def cited(request: Request, places: str) -> HTMLResponse:
         language = negotiate_language(request.headers.get("accept-language"))
-        found = [cite_place(assistant, place) for place in list(dict.fromkeys(places.split(",")))[:MAX_CITED]]
+        found = [cite_place(assistant, place) for place in list(dict.fromkeys(places.split(",")))[:MAX_PLACES]]
         citations = [citation for citation in found if citation]
         page = render_cited(assistant, citations, language, lost=len(found) - len(citations))
         headers = {"vary": "Accept-Language"}
@@ -42,7 +44,8 @@ def build_cited(assistant: Assistant) -> APIRouter:
 def cite_place(assistant: Assistant, place: str) -> Citation | None:
     """Return what stands at ``CLAUSE_ID:START-END``, the quote's offsets; ``None`` where no version here has that.
 
-    A quote that runs on beyond its clause is a list cited as a whole and shown to its end.
+    A quote that runs on beyond its clause is a list cited as a whole and shown to its end. One that begins or ends
+    within a sentence, which may turn what the policy says around, is left empty: the clause is shown, nothing marked.
     """
     named = PLACE.fullmatch(place)
     if not named:
@@ -57,6 +60,8 @@ def cite_place(assistant: Assistant, place: str) -> Citation | None:
     clause = clauses.get(clause_id)
     if clause is None or not clause.start <= start < end <= len(policy.text):
         return None
+    if not _is_whole(clause, start, end, clauses.values()):
+        start = end = clause.start
     text_end = max(clause.end, end)
     return Citation(
         app=policy.app,
@@ -75,6 +80,14 @@ def cite_place(assistant: Assistant, place: str) -> Citation | None:
         end=end,
         score=0.0,
     )
+
+
+def _is_whole(clause: Clause, start: int, end: int, clauses: Collection[Clause]) -> bool:
+    """Say whether a span begins and ends as a sentence of ``clause`` does, or runs from it to the end of another."""
+    if end > clause.end:
+        return start == clause.start and any(end == other.end for other in clauses)
+    bounds = [(0, len(clause.text)), *split_sentences(clause.text)]
+    return start - clause.start in {first for first, _ in bounds} and end - clause.start in {last for _, last in bounds}
 
 
 def render_cited(assistant: Assistant, citations: Iterable[Citation], language: Language, *, lost: int) -> str:

@@ -137,6 +137,21 @@ def test_a_clause_of_another_version_is_said_to_be_gone_beside_those_that_are_he
     assert client.get(f"/cited/{gone}").status_code == 404
 
 
+def test_no_part_of_a_sentence_is_marked(client: TestClient, fake: FakeAssistant) -> None:
+    [citation] = fake.ask("津心办怎么注销").citations
+    clause, start, end = citation.clause_id, citation.start, citation.end
+    others = [one for one in fake.clauses("津心办") if one.start > citation.text_end]
+    assert citation.quote == "您可以在“个人中心-设置-账号注销”里注销账号。"
+    for span in ((start + 2, end), (start, end - 1), (start + 9, end - 9), (citation.text_start, others[0].end - 1)):
+        page = client.get(f"/cited/{clause}:{span[0]}-{span[1]}", headers={"accept-language": "en"})
+        assert (page.status_code, "<mark" in page.text) == (200, False)
+        assert f'<blockquote class="wt-clause" lang="zh">{escape(citation.text)}</blockquote>' in page.text
+        assert "You can cancel" not in page.text  # the English of the quote
+    for span in ((citation.text_start, citation.text_end), (start, end), (start, citation.text_end)):
+        quote = escape(fake.policy("津心办").text[slice(*span)])
+        assert f'<mark lang="zh">{quote}</mark>' in client.get(f"/cited/{clause}:{span[0]}-{span[1]}").text
+
+
 @pytest.mark.parametrize("places", ["x", "津心办:1-2", ",,", "{clause}:9-5", "{clause}:0-99999999", "{clause}:-1-5"])
 def test_places_that_make_no_sense_show_nothing(client: TestClient, fake: FakeAssistant, places: str) -> None:
     [citation] = fake.ask("津心办怎么注销").citations
@@ -149,8 +164,9 @@ def test_an_address_of_very_many_places_shows_each_once_and_two_hundred_at_most(
     client: TestClient, fake: FakeAssistant
 ) -> None:
     [citation] = fake.ask("津心办怎么注销").citations
+    card = '<article class="wt-card">'
     starts, ends = range(citation.start, citation.start + 15), range(citation.end - 5, citation.end)
     places = [f"{citation.clause_id}:{start}-{end}" for start in starts for end in ends]
-    assert client.get(f"/cited/{','.join(places * 2)}").text.count("<mark") == 75
+    assert client.get(f"/cited/{','.join(places * 2)}").text.count(card) == 75
     more = [f"{citation.clause_id}:{citation.start}-{citation.end + after}" for after in range(1, 200)]
-    assert client.get(f"/cited/{','.join(places + more)}").text.count("<mark") == 200
+    assert client.get(f"/cited/{','.join(places + more)}").text.count(card) == 200
