@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -144,7 +145,12 @@ def _answer(assistant: Assistant, gloss: Gloss, body: FrameAskBody, allowed: tup
     """
     apps = narrow_scope(assistant, allowed, body.apps)
     answer = ask_within(assistant, body.question, apps=apps, app=body.app, history=body.turns())
-    offered = (assistant.apps() if apps is None else apps) if answer.status == "unknown_app" else ()
+    allowed_apps = assistant.apps() if apps is None else apps
+    named = assistant.apps_named(body.question) if answer.app else ()
+    if kept_out := [name for name in named if name in assistant.apps() and name not in allowed_apps]:
+        told = message("widget.named_outside", answer.language, named="、".join(kept_out), app=answer.app)
+        answer = replace(answer, text=f"{told}\n{answer.text}")
+    offered = allowed_apps if answer.status == "unknown_app" else ()
     near_apps = [name for name in offered if name in answer.text]  # the answer says which names resemble it
     html = render_turn(
         body.question,
@@ -152,6 +158,7 @@ def _answer(assistant: Assistant, gloss: Gloss, body: FrameAskBody, allowed: tup
         english=assistant.rendering,
         offered_apps=[name for name in offered if name not in near_apps][:MAX_OFFERED_APPS],
         near_apps=near_apps,
+        named_app=next((name for name in named if name in allowed_apps and name != answer.app), None),
         gloss=gloss,
     )
     return {"html": html, "answer": answer.to_dict()}

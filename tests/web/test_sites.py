@@ -183,6 +183,24 @@ def test_the_frame_without_a_site_asks_about_every_app(client: TestClient) -> No
     assert set(frame_data(client, "")["apps"]) == set(FakeAssistant().apps())
 
 
+def test_an_app_that_the_question_names_beside_the_chosen_one_is_offered_if_it_may_be_asked_about(
+    client: TestClient,
+) -> None:
+    for site, fields, named, offered in [
+        ("shop", {"app": "津心办"}, "昶联", True),
+        ("shop", {"app": "津心办"}, "掌上海关", False),
+        ("shop", {"apps": ["津心办"]}, "昶联", False),
+        ("", {"app": "津心办"}, "掌上海关", True),
+        ("", {"app": "津心办"}, "津心办", False),
+    ]:
+        reply = ask(client, site, f"{named}怎么注销账号", **fields).json()
+        assert reply["answer"]["app"] == "津心办"
+        assert (f"你提到了《{named}》，改问它" in reply["html"]) is offered, (site, named)
+        told = f"你提到了“{named}”，这里只回答《津心办》的隐私政策："
+        is_told = not offered and named != "津心办"
+        assert (told in reply["html"], reply["answer"]["text"].startswith(told)) == (is_told, is_told), (site, named)
+
+
 def test_an_app_outside_the_scope_is_refused(client: TestClient) -> None:
     for site, fields in [
         ("shop", {"app": "掌上海关"}),
