@@ -16,12 +16,14 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from corpus.load import default_policies_folder, load_policies
+from corpus.messages import message
 from evaluation.questions import load_questions
 from evaluation.run import time_stages
 from index.encoder import load_encoder
@@ -39,13 +41,15 @@ def time_command(*arguments: str) -> float:
     return time.perf_counter() - began
 
 
-def time_first_answer() -> float:
-    """Return the seconds from starting ``wentiao serve`` to its first answer over HTTP, the index being built."""
+@contextmanager
+def served() -> Iterator[tuple[str, float]]:
+    """Run ``wentiao serve``; yield its address, and the seconds from its start to its first answer over HTTP."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
+    address = f"http://127.0.0.1:{port}/"
     request = urllib.request.Request(
-        f"http://127.0.0.1:{port}/api/v1/ask", json.dumps(QUESTION).encode(), {"content-type": "application/json"}
+        f"{address}api/v1/ask", json.dumps(QUESTION).encode(), {"content-type": "application/json"}
     )
     began = time.perf_counter()
     command = [sys.executable, "app.py", "serve", "--port", str(port)]
@@ -55,13 +59,58 @@ def time_first_answer() -> float:
             try:
                 with urllib.request.urlopen(request) as reply:
                     reply.read()
-                return time.perf_counter() - began
             except urllib.error.URLError:
                 time.sleep(0.05)
+                continue
+            yield address, time.perf_counter() - began
+            return
+        raise RuntimeError(f"the server ended with exit code {server.returncode} before it answered")
     finally:
         server.terminate()
         server.wait()
-    raise RuntimeError(f"the server ended with exit code {server.returncode} before it answered")
+
+
+def compressed(address: str) -> int:
+    """Return how many bytes the server sends for a file, compressed."""
+    request = urllib.request.Request(address, headers={"accept-encoding": "gzip"})
+    with urllib.request.urlopen(request) as response:
+        return len(response.read())
+
+
+def measure_pages(address: str) -> Iterator[str]:
+    """Yield what the pages weigh, and how long a click on the widget's button takes to a focused input.
+
+    :raises ModuleNotFoundError: without Playwright, which only the tests require.
+    """
+    from playwright.sync_api import sync_playwright
+
+    frame = ("widget/frame", "page/theme.css", "widget/frame.css", "widget/frame.js")
+    yield f"widget.js, compressed                     {compressed(address + 'widget.js'):8,} bytes"
+    yield f"the widget's frame, compressed            {sum(compressed(address + path) for path in frame):8,} bytes"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-dev-shm-usage"]
+        )
+        page = browser.new_page(locale="zh-CN")
+        sizes: list[int] = []
+        page.on("requestfinished", lambda request: sizes.append(request.sizes()["responseBodySize"]))
+        page.goto(address)
+        page.wait_for_selector("#wt-log[role=log]", state="attached")
+        page.wait_for_load_state("networkidle")
+        yield f"first load of the chat                    {sum(sizes):8,} bytes in {len(sizes)} requests"
+        taken: list[float] = []
+        for _ in range(5):
+            page = browser.new_page(locale="zh-CN")
+            page.goto(f"{address}widget/demo")
+            button = page.get_by_role("button", name=message("widget.title", "zh"), exact=True)
+            button.wait_for()
+            began = time.perf_counter()
+            button.click()
+            page.frame_locator("wentiao-widget iframe").locator("#question:focus").wait_for()
+            taken.append(1000 * (time.perf_counter() - began))
+            page.close()
+        yield f"click on the widget to a focused input    {np.median(taken):8.0f} ms, the median of five"
+        browser.close()
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -89,7 +138,12 @@ def main(arguments: Sequence[str]) -> int:
     empty = min(time_command("-c", "pass") for _ in range(3))
     imported = min(time_command("-c", "import retrieval") for _ in range(3)) - empty
     out.write(f"import retrieval                          {imported:8.2f} s\n")
-    out.write(f"wentiao serve to its first answer         {time_first_answer():8.2f} s\n")
+    with served() as (address, seconds):
+        out.write(f"wentiao serve to its first answer         {seconds:8.2f} s\n")
+        try:
+            out.writelines(f"{line}\n" for line in measure_pages(address))
+        except ModuleNotFoundError as exc:
+            out.write(f"pages not measured: {exc.name} is not installed (requirements-dev.txt)\n")
 
     apps = set(assistant.apps())
     questions = [one for one in load_questions(options.data / "questions" / "dev") if one.app in apps]
