@@ -15,18 +15,19 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from web.sites import Site, Sites
+from web.sites import Site, Sites, sign_scope
 
 from .application import served
 from .fakes import FakeAssistant
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, ConsoleMessage, FrameLocator, Page, ViewportSize
+    from playwright.sync_api import Browser, ConsoleMessage, FrameLocator, Page, Route, ViewportSize
     from playwright.sync_api import Request as BrowserRequest
 
 pytestmark = pytest.mark.browser
 
 TIMEOUT = 20_000  # milliseconds
+SECRET = b"0123456789abcdef0123456789abcdef"
 CHROMIUM = Path("/usr/bin/chromium")
 QUESTION = "怎么注销账号"
 MENU_PATH = "个人中心-设置-账号注销"
@@ -89,7 +90,7 @@ def host() -> Iterator[Host]:
         "shop": Site((host.origin, host.origin.replace("localhost", "127.0.0.1")), ("津心办", "昶联")),
         "elsewhere": Site(("https://elsewhere.example",)),
     }
-    with served(FakeAssistant(), sites=Sites(sites)) as address:
+    with served(FakeAssistant(), sites=Sites(sites, SECRET)) as address:
         host.wentiao = address
         yield host
     server.shutdown()
@@ -461,6 +462,19 @@ def test_a_launcher_of_the_hosts_own_and_none_at_all(browser: Browser, host: Hos
         assert page.evaluate("document.activeElement.id") == "ask"
 
 
+def test_a_launcher_that_is_no_selector_leaves_the_usual_button_and_the_page_in_peace(
+    browser: Browser, host: Host
+) -> None:
+    body = "<p>商店</p>" + host.snippet('data-site="shop" data-launcher="#ask"')
+    with visit(browser, host, host.page(body), expected="is no CSS selector") as page:
+        page.wait_for_selector("wentiao-widget", state="attached")
+        page.evaluate("document.querySelector('script[data-site]').dataset.launcher = '#ask['")
+        launcher(page).wait_for()
+        page.locator("body > p").click()
+        page.evaluate("document.documentElement.append('x')")
+        open_frame(page)
+
+
 def test_an_opened_widget_does_not_take_the_focus_from_the_page(browser: Browser, host: Host) -> None:
     body = '<input autofocus id="search">' + host.snippet('data-site="shop" data-open="true"')
     with visit(browser, host, host.page(body)) as page:
@@ -531,12 +545,20 @@ def test_a_question_on_its_way_can_be_stopped(browser: Browser, host: Host) -> N
 
 def test_a_scope_past_its_time_is_renewed_without_a_word(browser: Browser, host: Host) -> None:
     address = host.page(host.snippet('data-site="shop" data-app="津心办"'))
+    expired = sign_scope("shop", SECRET, expires=1)
+
+    def age(route: Route) -> None:
+        response = route.fetch()
+        route.fulfill(response=response, body=re.sub('(?<="scope": ")[^"]+', expired, response.text()))
+
     with visit(browser, host, address, expected="403") as page:
+        asked: list[int] = []
+        page.on("response", lambda response: asked.append(response.status) if "widget/ask" in response.url else None)
+        page.route("**/widget/frame?*", age, times=1)
         frame = open_frame(page)
-        problem = '{"type": "urn:wentiao:problem:scope-invalid", "title": "", "status": 403, "detail": ""}'
-        page.route("**/widget/ask", lambda route: route.fulfill(status=403, body=problem), times=1)
         ask(frame)
         assert frame.locator(".wt-answered").count() == 1
+        assert asked == [403, 200]
 
 
 def test_nothing_is_stored_before_a_question_and_then_for_the_tab_only(browser: Browser, host: Host) -> None:
@@ -558,6 +580,19 @@ def test_nothing_is_stored_before_a_question_and_then_for_the_tab_only(browser: 
         assert frame.locator("#question:focus").count() == 1
         assert frame.locator("html").evaluate(stored) == [0, 0, ""]
         assert page.context.cookies() == []
+
+
+def test_widgets_for_other_apps_do_not_show_each_others_conversation(browser: Browser, host: Host) -> None:
+    own, other = (
+        host.page(host.snippet(f'data-site="shop" data-app="{app}"')).replace("localhost", "127.0.0.1")
+        for app in ("津心办", "昶联")
+    )
+    with visit(browser, host, own) as page:
+        ask(open_frame(page))
+        page.goto(other)
+        assert open_frame(page).locator(".wt-turn").count() == 0
+        page.goto(own)
+        open_frame(page).locator(".wt-answered").wait_for()
 
 
 def test_a_follow_up_is_asked_with_what_came_before(browser: Browser, host: Host) -> None:

@@ -38,7 +38,7 @@
   };
 
   // --- what the tab keeps: nothing before the first question
-  const key = () => `wentiao ${parentOrigin} ${config.id}`;
+  let key = ""; // of the widget as it was at its start, whatever its attributes become
   const store = (change) => {
     try {
       return change(sessionStorage);
@@ -46,9 +46,10 @@
       return null; // storage is closed to frames here: the conversation lasts as long as the page
     }
   };
-  const save = () => store((storage) => storage.setItem(key(), JSON.stringify(kept.slice(-KEPT_TURNS))));
+  const save = () => store((storage) => storage.setItem(key, JSON.stringify(kept.slice(-KEPT_TURNS))));
   const restore = () => {
-    kept = JSON.parse(store((storage) => storage.getItem(key())) || "[]");
+    key = JSON.stringify(["wentiao", parentOrigin, DATA.site, config.app, config.apps, config.id]);
+    kept = JSON.parse(store((storage) => storage.getItem(key)) || "[]");
     kept.forEach((turn) => append(turn.html));
     log.scrollTop = log.scrollHeight;
     showWelcome();
@@ -212,7 +213,7 @@
     if (pending) pending.controller.abort();
     pending = null;
     kept = [];
-    store((storage) => storage.removeItem(key()));
+    store((storage) => storage.removeItem(key));
     turns.replaceChildren();
     announce("");
     showWelcome();

@@ -44,11 +44,20 @@
     theme: pick(given.theme, ["auto", "light", "dark"]),
     color: /^#([\da-f]{3}|[\da-f]{6})$/i.test(given.primaryColor || "") ? given.primaryColor : "#0f5f5a",
     title: String(given.title || ""),
-    launcher: String(given.launcher || "auto"),
+    launcher: given.launcher && isSelector(given.launcher) ? String(given.launcher) : "auto",
     open: given.open === true || given.open === "" || given.open === "true",
     suggestions: list(given.suggestions, "|").slice(0, 8),
     questionText: given.questionText === true,
   });
+  const isSelector = (text) => {
+    try {
+      document.querySelector(text);
+      return true;
+    } catch (error) {
+      console.error(`Wentiao: "${text}" is no CSS selector; the usual button is shown`);
+      return false;
+    }
+  };
   // Black or white, whichever stands out more (relative luminance as in WCAG 2.1).
   const inkOn = (color) => {
     const digits = color.length === 4 ? color.replace(/[^#]/g, "$&$&") : color;
@@ -417,14 +426,6 @@
       if (window.visualViewport) ["resize", "scroll"].forEach((name) => window.visualViewport[verb](name, fit));
     };
 
-    if (ownLauncher()) {
-      try {
-        document.querySelector(ownLauncher());
-      } catch (error) {
-        console.error(`Wentiao: "${options.launcher}" is no CSS selector; the usual button is shown`);
-        options.launcher = given.launcher = "auto";
-      }
-    }
     instances.push(api);
     if (scriptElement) api.takeScript(scriptElement);
     listen("addEventListener");
