@@ -80,7 +80,8 @@ def is_foreign(headers: Headers) -> bool:
     origin = headers.get("origin")
     if origin is None:
         return False
-    return urlsplit(origin).netloc not in (headers.get("host"), headers.get("x-forwarded-host"))
+    asked_for = headers.get("x-forwarded-host", "").partition(",")[0].strip() or None  # each proxy appends its own
+    return urlsplit(origin).netloc not in (headers.get("host"), asked_for)
 
 
 class SecurityMiddleware:
