@@ -181,8 +181,8 @@ async def stream_answer(
     yield _event("progress", {"stage": "understood", "language": language})
     yield _event("progress", {"stage": "search"})
     try:
-        # A caller who goes away frees the stream at once; the thread finishes its search and is forgotten.
-        answer = await to_thread.run_sync(payload, abandon_on_cancel=True)
+        # Not abandoned when the caller goes away: a search that still runs counts among the threads until it ends.
+        answer = await to_thread.run_sync(payload)
     except AnswerFailedError:
         yield _event("error", make_problem("failed", 500, failure_language).to_dict())
         return

@@ -98,7 +98,7 @@ def build_server(assistant: Assistant) -> Server[Any]:
                 return tool.run(body)
 
         try:
-            result = await to_thread.run_sync(run, abandon_on_cancel=True)
+            result = await to_thread.run_sync(run)
         except AnswerFailedError:
             return _refuse(make_problem("failed", 500, language))
         text = json.dumps(result, ensure_ascii=False)

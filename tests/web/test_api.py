@@ -10,13 +10,16 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
+import anyio
 import pytest
 from starlette.testclient import TestClient
 
 from corpus.messages import message
 from retrieval.datatypes import Turn
+from web.api import stream_answer
 
 from .application import build_app
 from .fakes import FakeAssistant
@@ -352,7 +355,8 @@ def stream_until(assistant: Waiting, *, then: str) -> list[str]:
             if message["type"] == "http.response.body" and message.get("body"):
                 chunks.append(message["body"].decode())
                 if "search" in chunks[-1]:
-                    assistant.let.set() if then == "answer" else gone.set()
+                    gone.set() if then == "disconnect" else assistant.let.set()
+                    asyncio.get_running_loop().call_later(0.2, assistant.let.set)
 
         headers = [(b"accept", b"text/event-stream"), (b"accept-encoding", b"gzip"), (b"content-type", JSON_TYPE)]
         scope = {
@@ -374,6 +378,30 @@ def stream_until(assistant: Waiting, *, then: str) -> list[str]:
 def test_progress_leaves_before_the_answer_is_there() -> None:
     chunks = stream_until(Waiting(), then="answer")
     assert [read_events(chunk)[0][0] for chunk in chunks] == ["progress", "progress", "answer", "done"]
+
+
+def test_a_search_counts_among_the_threads_until_it_ends_though_its_caller_has_gone() -> None:
+    assistant = Waiting()
+
+    async def read() -> None:
+        ask = partial(assistant.ask, QUESTION)
+        async for _ in stream_answer(ask, "zh", failure_language="zh"):
+            pass
+
+    async def run() -> float:
+        limiter = anyio.to_thread.current_default_thread_limiter()
+        async with anyio.create_task_group() as group:
+            group.start_soon(read)
+            while not limiter.borrowed_tokens:
+                await anyio.sleep(0)
+            group.cancel_scope.cancel()
+            with anyio.CancelScope(shield=True):
+                await anyio.sleep(0.1)
+                borrowed = limiter.borrowed_tokens
+                assistant.let.set()
+        return borrowed
+
+    assert anyio.run(run) == 1
 
 
 def test_a_caller_who_goes_away_ends_the_stream() -> None:
