@@ -8,6 +8,7 @@ from typing import Any
 
 from corpus.messages import message
 from retrieval.datatypes import Language
+from web.files import style_link
 from web.language import HTML_LANG
 
 ROOT = "../../"  # the page lives two levels below the site's root
@@ -31,7 +32,7 @@ def render_docs(description: dict[str, Any], language: Language) -> str:
     return (
         f'<!doctype html><html lang="{HTML_LANG[language]}"><head><meta charset="utf-8">'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title>'
-        f'<link rel="stylesheet" href="{ROOT}page/theme.css"><link rel="stylesheet" href="{ROOT}page/docs.css"></head>'
+        f"{style_link(ROOT, 'theme.css')}{style_link(ROOT, 'docs.css')}</head>"
         f"<body><main><h1>{title}</h1><p>{escape(description['info']['description'])}</p>"
         f'<p><a href="openapi.json">openapi.json</a></p><nav aria-label="{title}"><ul>{listed}</ul></nav>'
         + "".join(_operation(*operation, base, language) for operation in operations)

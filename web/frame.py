@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from dataclasses import replace
@@ -18,6 +17,7 @@ from corpus.lexicons import load_glossary
 from corpus.messages import message, messages
 from retrieval.datatypes import Language
 from retrieval.gloss import Glosser
+from web.files import files_version
 from web.language import HTML_LANG, negotiate_language
 from web.problems import problem_response
 from web.render import Gloss, render_turn
@@ -89,9 +89,8 @@ def build_router(assistant: Assistant, sites: Sites) -> APIRouter:
     router = APIRouter()
     gloss = Glosser(load_glossary()).gloss
     contents = {name: (FOLDER / name).read_bytes() for name in FILES}
-    version = hashlib.sha256(b"".join(contents.values())).hexdigest()[:12]
     launcher = _fill((FOLDER / "widget.js").read_text("utf-8"), "{/* words */}", _launcher_words())
-    template = (FOLDER / "frame.html").read_text("utf-8").replace("{version}", version)
+    template = (FOLDER / "frame.html").read_text("utf-8").replace("{version}", files_version())
     # The file as it lies there loads the widget from another origin (docs/widget.md); here it is our own.
     demo = (FOLDER / "demo.html").read_text("utf-8").replace(DEMO_SOURCE, '"../widget.js"')
 

@@ -8,6 +8,7 @@ from html import escape
 from corpus.datatypes import Clause, Policy
 from corpus.messages import message
 from retrieval.datatypes import Language
+from web.files import style_link
 from web.language import HTML_LANG
 from web.render import mark_span
 
@@ -46,8 +47,7 @@ def document(title: str, top: str, content: str, language: Language) -> str:
     return (
         f'<!doctype html><html lang="{HTML_LANG[language]}"><head><meta charset="utf-8">'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{escape(title)}</title>'
-        f'<link rel="stylesheet" href="{ROOT}page/theme.css">'
-        f'<link rel="stylesheet" href="{ROOT}page/reader.css"></head>'
+        f"{style_link(ROOT, 'theme.css')}{style_link(ROOT, 'reader.css')}</head>"
         f'<body><header class="top"><a href="{ROOT}">← {back}</a><h1>{escape(title)}</h1>{top}</header>'
         f"{content}</body></html>"
     )

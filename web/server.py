@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from web.files import files_version
 from web.security import LOOPBACK_HOSTS, SecurityMiddleware
 from web.sites import Sites
 
@@ -53,7 +53,6 @@ def create_app(assistant: Assistant, settings: WebSettings) -> FastAPI:
     add_problem_handlers(app)
     app.router.routes.append(Route("/mcp", McpEndpoint(assistant), methods=["POST"]))
     contents = {name: (Path(__file__).parent / name).read_bytes() for name in PAGE_FILES}
-    version = hashlib.sha256(b"".join(contents.values())).hexdigest()[:12]
 
     def page_file(name: str) -> Response:
         headers = {"cache-control": "public, max-age=86400"}
@@ -64,7 +63,7 @@ def create_app(assistant: Assistant, settings: WebSettings) -> FastAPI:
     mount_frame(app, assistant, settings.sites)
     mount_chat(app, assistant)
     # The last one added is the outermost.
-    app.add_middleware(PageRewriter, version=version)
+    app.add_middleware(PageRewriter, version=files_version())
     app.add_middleware(SecurityMiddleware, allowed_hosts=settings.allowed_hosts, root_path=settings.root_path)
     app.add_middleware(GZipMiddleware)
     return app

@@ -8,6 +8,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from app import Settings
+from web.files import files_version
 from web.security import COMMON_HEADERS, LOOPBACK_HOSTS, chat_policy, choose_hosts
 
 QUESTION = {"question": "津心办怎么注销"}
@@ -214,6 +215,12 @@ def test_assets_are_kept_and_the_page_is_compressed(client: TestClient) -> None:
     assert asset is not None
     assert "immutable" in client.get(f"/{asset.group()}").headers["cache-control"]
     assert page.headers["content-encoding"] == "gzip"
+
+
+def test_an_upgrade_changes_the_address_of_every_style_and_script_of_ours(client: TestClient) -> None:
+    for path in ("/", "/read/津心办", "/read/无", "/api/v1/docs", "/widget/frame"):
+        named = re.findall(r'(?:src|href)="(?:\.\./)*((?:page|widget)/[^"]+\.(?:css|js)[^"]*)"', client.get(path).text)
+        assert len(named) >= 2 and {name.partition("?v=")[2] for name in named} == {files_version()}, path
 
 
 def test_no_web_socket_opens(client: TestClient) -> None:
