@@ -40,6 +40,7 @@ SAMPLES: dict[str, tuple[int, dict[str, object]]] = {
     "not_found": (404, {"paths": API_SUMMARY}),
     "method": (405, {"method": "PUT", "allowed": "POST"}),
     "body_too_large": (413, {"allowed": 65536}),
+    "wrong_host": (421, {"host": "evil.example"}),
     "question_too_long": (422, {"given": 812, "allowed": MAX_QUESTION_CHARACTERS}),
     "history_too_long": (422, {"given": 14, "allowed": MAX_HISTORY_TURNS}),
     "top_k_out_of_range": (422, {"given": 0, "allowed": MAX_CITED}),
@@ -91,7 +92,7 @@ def _complete(operation: dict[str, Any], example: dict[str, Any], language: Lang
         operation["requestBody"]["content"]["application/json"]["example"] = example["request"]
     for parameter in operation.get("parameters", ()):
         parameter["example"] = example["parameter"]
-    operation["responses"] = {"200": done, **_problems(PROBLEMS[name], language)}
+    operation["responses"] = {"200": done, **_problems((*PROBLEMS[name], "wrong_host"), language)}
 
 
 def _problems(kinds: Sequence[str], language: Language) -> dict[str, Any]:

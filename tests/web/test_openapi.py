@@ -53,7 +53,11 @@ def check(description: dict[str, Any], schema: dict[str, Any], value: object) ->
 
 def test_every_route_is_described_with_its_errors(description: dict[str, Any]) -> None:
     assert description["openapi"].startswith("3.1")
-    described = {f"{method.upper()} {path}": set(op["responses"]) for method, path, op in operations(description)}
+    described = {
+        f"{method.upper()} {path}": set(op["responses"]) - {"421"}
+        for method, path, op in operations(description)
+        if "421" in op["responses"]  # any route may be called by a name that is not this server's
+    }
     posted = {"200", "400", "403", "405", "413", "422", "500"}
     assert described == {
         "POST /api/v1/ask": posted,
