@@ -36,7 +36,7 @@ def _stands_alone(node: Node) -> bool:
 
 def _chapter_number(node: Node) -> int | None:
     head, dot, _ = node.label.partition(".")
-    return int(head) if dot and head.isdigit() else None
+    return int(head) if dot and head.isdecimal() else None  # ① is a digit to Python, and no number
 
 
 def _fill(nodes: Sequence[Node], numbers: Sequence[int | None], titles: dict[int, Block]) -> list[int | None]:

@@ -83,7 +83,7 @@ def read_marker(line: str) -> Marker | None:
     """Read the printed number or bullet that ``line`` (no white space before it) begins with, if there is one."""
     if match := _PART.match(line):
         part = match["part"]
-        value = int(part) if part.isdigit() else _chinese_value(part)
+        value = int(part) if part.isdecimal() else _chinese_value(part)
         return Marker(((f"part{match['unit']}", value),), match[0].rstrip(" \t\u3000:：、.．"), match.end())
     if match := _DOTTED.match(line):
         printed = match["dotted"].replace("．", ".")

@@ -32,7 +32,7 @@ def chinese_number(text: str) -> int:
     >>> [chinese_number(text) for text in ("15", "十五", "三十", "二十一", "两")]
     [15, 15, 30, 21, 2]
     """
-    if text.isdigit():
+    if text.isdecimal():
         return int(text)
     tens, ten, ones = text.rpartition("十")
     return (_DIGITS[tens] if tens else 1 if ten else 0) * 10 + (_DIGITS[ones] if ones else 0)

@@ -238,6 +238,11 @@ _WORDS = ("目录", "以下内容：", "包括:", "隐私政策", "我们收集�
 _PIECES = st.sampled_from([*_NUMBERS, *_WORDS, *"您。；;，：“（) A3\n\t\ufeff\u200b\u2028\x85"])
 
 
+def test_a_circled_digit_before_a_dotted_number_is_no_chapter():
+    policy = Policy("某应用", "①\n一、\n1.1 \n")
+    assert_whole(policy, parse_policy(policy))
+
+
 @given(st.lists(_PIECES, max_size=60).map("".join))
 @settings(max_examples=400, deadline=None)
 def test_nothing_of_a_generated_text_is_lost(text: str) -> None:
