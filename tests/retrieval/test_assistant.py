@@ -211,6 +211,15 @@ def test_a_follow_up_that_names_another_app_asks_the_same_of_it(assistant):
     assert (followed.app, followed.citations[0].quote) == ("津心办", DELETION)
 
 
+def test_an_identical_clause_of_another_apps_policy_is_never_cited_instead(shelve):
+    text = "我们会在15个工作日内回复您的请求。\n我们使用加密技术。"
+    both = shelve([Policy("应用甲", text), Policy("应用乙", text)]).assistant(SURE)
+    for app in ("应用甲", "应用乙"):
+        answer = ask(both, f"{app}多久回复请求")
+        assert {citation.app for citation in answer.citations} == {app}
+        assert {citation.policy_id for citation in answer.citations} == {both.policy(app).policy_id}
+
+
 @pytest.mark.parametrize("name", ["津心办", "津心办?", "津心辦"])
 def test_a_follow_up_that_is_only_a_name_asks_the_same_of_that_app(assistant, name):
     followed = ask(assistant, name, history=[Turn("口袋证件照怎么注销账号", "口袋证件照")])
