@@ -70,7 +70,9 @@ def serve(settings: Settings, host: str, port: int, root_path: str) -> None:
 
     hosts = choose_hosts(host, settings.allowed_hosts)
     web = WebSettings(root_path=root_path, sites=load_sites(settings.sites), allowed_hosts=hosts)
-    serve_web(open_assistant(settings), web, host=host, port=port)
+    assistant = open_assistant(settings)
+    sys.stderr.write(f"问条 Wentiao: http://{host}:{port}{root_path}/\n")
+    serve_web(assistant, web, host=host, port=port)
 
 
 def build_index(settings: Settings, policies: Sequence[Path], out: Path | None) -> str:

@@ -164,7 +164,7 @@ def answer_line(segment: Segment, citation: Citation, facts: Sequence[Fact], ask
     """Return the lines that answer: the facts asked for, what the policy states, what limits it."""
     language = asked.language
     lines = [fact_line(fact, language, glosser) for fact in facts if fact.kind in asked.wanted][:2]
-    said = stance(citation.quote) if asks_yes_no(asked.question, language=language) else None
+    said = stance(citation.quote, asked.question) if asks_yes_no(asked.question, language=language) else None
     intro = message(f"answer.{said or 'states'}", language)
     lines.append(intro + _say(segment, (citation.start, citation.end), language))
     if limit := limit_of(citation):

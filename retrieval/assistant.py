@@ -135,6 +135,7 @@ class Assistant:
         encoded = list(self._encoder.encode_queries(texts))
         judged = list(zip(asked, encoded, strict=False))
         sought = judged[: len(parts)]
+        alone_sought = judged[len(parts) :] if alone in complete else []
         if any(mention.invented for mention in named.mentions):
             # What looked like a name may be what the question is about: 今天天气怎么样.
             full = self._understand(simplify(question), language)
@@ -155,7 +156,8 @@ class Assistant:
         if subjects:
             if subjects[0] not in self._segments:
                 return self._unknown_app(subjects[0], language)
-            return self._answer(self._segments[subjects[0]], sought, min(top_k, MAX_CITATIONS))
+            segment = self._segments[subjects[0]]
+            return self._answer(segment, self._likelier(segment, sought, alone_sought), min(top_k, MAX_CITATIONS))
         if len(self._segments) == 1:
             return self._answer(next(iter(self._segments.values())), sought, min(top_k, MAX_CITATIONS))
         return self._which_app(self._whole(complete, sought))
@@ -297,6 +299,17 @@ class Assistant:
 
     def _is_answered(self, verdict: Verdict) -> bool:
         return verdict.confidence >= self._decision.answers_threshold
+
+    def _likelier(self, segment: Segment, sought: Sequence[Sought], alone_sought: Sequence[Sought]) -> Sequence[Sought]:
+        """Return a follow-up without the question before it where it names a concept itself and is likelier answered.
+
+        那怎么注销？ after another subject is a question of its own, whatever it begins with.
+        """
+        own = [one for one in alone_sought if one[0].concept_count]
+        if not own or len(sought) > 1:
+            return sought
+        together, alone = (self._judge(segment, one).confidence for one in (sought[0], own[0]))
+        return own if alone > together else sought
 
     def _answer(self, segment: Segment, sought: Sequence[Sought], top_k: int) -> Answer:
         verdicts = [self._judge(segment, one) for one in sought]

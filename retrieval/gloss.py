@@ -11,6 +11,13 @@ from retrieval.datatypes import Fact
 _ARROW = re.compile(r"\s*(?:[-—–－─→>＞»›]+|[”\"」』】][，,、]?(?:点击|选择|进入)?[“\"「『【])\s*")
 _BRACKETS = '“”"「」『』【】[]《》‘’ '
 _LIMIT = re.compile(r"(\d+|[一二两三四五六七八九十]+)\s*个?(工作日|自然日|小时|分钟|日|天|月|年|星期|周)(之?内|以内)?")
+_BOUNDS = (
+    ("至少", "at least "),
+    ("不少于", "at least "),
+    ("不低于", "at least "),
+    ("不超过", "at most "),
+    ("最长", "at most "),
+)
 _UNITS = {
     "工作日": "working day",
     "自然日": "calendar day",
@@ -53,5 +60,8 @@ class Glosser:
         if fact.kind == "time_limit" and (found := _LIMIT.search(fact.text)):
             number = chinese_number(found[1])
             unit = _UNITS[found[2]] + ("s" if number != 1 else "")
-            return f"within {number} {unit}" if found[3] else f"{number} {unit}"
+            bound = next(
+                (english for chinese, english in _BOUNDS if chinese in fact.text), "within " if found[3] else ""
+            )
+            return f"{bound}{number} {unit}"
         return None

@@ -681,16 +681,44 @@ _AFFIRMS = re.compile(
 _ONE_STATEMENT = 90  # characters; a longer quote states several things, and which of them answers is not plain
 
 
-def stance(sentence: str) -> Literal["yes", "no"] | None:
-    """Return whether a policy sentence states that something is done (``yes``) or is not (``no``), in so many words.
+# What a question may ask whether it is done: how the question puts it, and the policy's verbs for it.
+_ACTS = tuple(
+    (re.compile(asked, re.IGNORECASE), verbs)
+    for asked, verbs in (
+        (
+            r"收集|采集|获取|读取|记录|拿|要|看|听|偷|监|知道|\b(?:collect|gather|read|access|record|track|listen|take|get)",
+            "收集|采集|获取|读取|记录|访问",
+        ),
+        (r"存|留|\b(?:keep|store|retain|save|hold)", "存储|保存|保留|留存|记录"),
+        (
+            r"共享|分享|提供|给|卖|售|公开|披露|透露|泄露|转让|传|出境|\b(?:share|sell|sold|give|disclose|pass|transfer|send)",
+            "共享|分享|提供|出售|出租|公开|披露|转让|传输|传送",
+        ),
+        (r"用|\buse", "使用|用于|利用"),
+        (r"删|注销|销号|\b(?:delet|eras|remov|cancel|clos)", "删除|注销|清除"),
+        (r"通知|告诉|告知|说一声|\b(?:notify|tell|inform|warn)", "通知|告知|提示"),
+        (r"能|可以|可不可|撤|关|拒|改|查|复制|导出|\b(?:can|may|able)\b", "可以|有权|能够|可"),
+        (r"必须|非得|要不要|需要|\b(?:must|have to|need)", "需要|必须|提供|无需"),
+    )
+)
 
-    ``None`` where the sentence is conditional, hedged, or says both.
+
+def stance(sentence: str, question: str) -> Literal["yes", "no"] | None:
+    """Return whether a policy sentence states that what is asked is done (``yes``) or is not (``no``).
+
+    Explicit wording alone counts.
+
+    ``None`` where the sentence is conditional, hedged, says both, or affirms or denies something else than is asked.
     """
     sentence = sentence.strip()
     if len(sentence) > _ONE_STATEMENT or _UNCLEAR.search(sentence):
         return None
     denies, affirms = _DENIES.search(sentence), _AFFIRMS.search(sentence)
     if bool(denies) == bool(affirms):
+        return None
+    asked = [verbs for words, verbs in _ACTS if words.search(simplify(question))]
+    said = re.split("[,，;；。]", sentence[denies.start() :])[0] if denies else sentence
+    if not any(re.search(verbs, said) for verbs in asked):
         return None
     return "no" if denies else "yes"
 

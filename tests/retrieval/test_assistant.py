@@ -206,6 +206,13 @@ def test_an_elliptical_question_is_searched_with_the_one_before(shipped):
     assert followed.citations[0].quote == DELETION
 
 
+def test_a_follow_up_with_a_subject_of_its_own_is_not_drowned_by_the_question_before(shipped):
+    assistant = shipped.assistant(COVERED)
+    history = ["你们会不会收集位置信息、设备信息、照片和通讯录"]
+    followed = ask(assistant, "那怎么注销账号?", app="津心办", history=history)
+    assert (followed.status, followed.citations[0].quote) == ("answered", DELETION)
+
+
 def test_a_follow_up_that_names_another_app_asks_the_same_of_it(assistant):
     followed = ask(assistant, "那津心办呢?", history=[Turn("口袋证件照怎么注销账号", "口袋证件照")])
     assert (followed.app, followed.citations[0].quote) == ("津心办", DELETION)

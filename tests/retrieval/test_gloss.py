@@ -49,7 +49,9 @@ def test_the_first_term_that_has_a_form_gives_its_english():
         ("24小时之内", "within 24 hours"),
         ("二十一个自然日", "21 calendar days"),
         ("两年", "2 years"),
-        ("不少于六个月", "6 months"),
+        ("不少于六个月", "at least 6 months"),
+        ("至少保存3年", "at least 3 years"),
+        ("最长不超过30日内", "at most 30 days"),
         ("及时", None),
     ],
 )

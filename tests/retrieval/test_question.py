@@ -214,24 +214,30 @@ def test_yes_or_no_is_asked(question: str, language: str, asks: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sentence", "said"),
+    ("sentence", "question", "said"),
     [
-        ("我们不会出售您的个人信息。", "no"),
-        ("我们不会将上述信息传输至境外。", "no"),
-        ("您无需提供身份证号。", "no"),
-        ("我们会收集您的位置信息。", "yes"),
-        ("您可以随时撤回授权。", "yes"),
-        ("除非取得您的同意，我们不会共享您的信息。", None),
-        ("我们不会公开，但法律另有规定的除外。", None),
-        ("我们可能会收集您的位置信息。", None),
-        ("当您使用导航时，我们会收集您的位置。", None),
-        ("拒绝提供不会影响您使用其他功能。", None),
-        ("我们将您的信息存储于中国境内。", None),
-        ("位置信息属于敏感个人信息。", None),
+        ("我们不会出售您的个人信息。", "会卖我的信息吗", "no"),
+        ("我们不会将上述信息传输至境外。", "do you send my data abroad", "no"),
+        ("您无需提供身份证号。", "要不要提供身份证", "no"),
+        ("我们会收集您的位置信息。", "会收集位置信息吗", "yes"),
+        ("您可以随时撤回授权。", "能撤回授权吗", "yes"),
+        ("除非取得您的同意，我们不会共享您的信息。", "会共享吗", None),
+        ("我们不会公开，但法律另有规定的除外。", "会公开吗", None),
+        ("我们可能会收集您的位置信息。", "会收集位置信息吗", None),
+        ("当您使用导航时，我们会收集您的位置。", "会收集位置信息吗", None),
+        ("拒绝提供不会影响您使用其他功能。", "能不提供吗", None),
+        ("我们将您的信息存储于中国境内。", "会存在国外吗", None),
+        ("位置信息属于敏感个人信息。", "会收集位置信息吗", None),
+        ("收集位置是为了定位您的地址，不会与其他用户混淆。", "会收集位置吗", None),
+        ("收集位置是为了定位您的地址，不会与其他用户混淆。", "does it collect my location", None),
+        ("我们不会出售您的个人信息。", "会收集位置信息吗", None),
+        ("我们会删除您的信息。", "会收集位置信息吗", None),
     ],
 )
-def test_a_stance_is_read_from_explicit_wording_only(sentence: str, said: str | None) -> None:
-    assert stance(sentence) == said
+def test_a_stance_is_read_from_explicit_wording_about_what_is_asked(
+    sentence: str, question: str, said: str | None
+) -> None:
+    assert stance(sentence, question) == said
 
 
 @pytest.mark.parametrize(

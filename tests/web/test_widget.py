@@ -147,6 +147,12 @@ def launcher(page: Page, name: str = "隐私政策问答") -> Any:
     return page.get_by_role("button", name=name, exact=True)
 
 
+def settled_box(button: Any) -> Any:
+    """Return where a button stands once it no longer grows or shrinks under the mouse."""
+    button.evaluate("b => Promise.all(b.getAnimations().map((animation) => animation.finished))")
+    return button.bounding_box()
+
+
 def frame_of(page: Page, nth: int = 0) -> FrameLocator:
     return page.locator("wentiao-widget iframe").nth(nth).content_frame
 
@@ -184,7 +190,7 @@ def test_a_host_of_another_site_gets_an_answer_with_its_clause(browser: Browser,
 def test_a_strict_policy_of_the_host_is_enough(browser: Browser, host: Host) -> None:
     address = host.page(host.snippet('data-site="shop" data-app="津心办"'), policy=STRICT)
     with visit(browser, host, address) as page:
-        box = launcher(page).bounding_box()
+        box = settled_box(launcher(page))
         assert box == {"x": 1280 - 20 - 56, "y": 900 - 20 - 56, "width": 56, "height": 56}
         ask(open_frame(page))
 
@@ -196,7 +202,7 @@ def test_a_browser_without_adopted_style_sheets_shows_the_same(browser: Browser,
             page.context.add_init_script(f"delete {owner}.prototype.adoptedStyleSheets")
         page.goto(address)
         assert page.evaluate("'adoptedStyleSheets' in document.body.attachShadow({mode: 'open'})") is False
-        box = launcher(page).bounding_box()
+        box = settled_box(launcher(page))
         assert box == {"x": 1280 - 20 - 56, "y": 900 - 20 - 56, "width": 56, "height": 56}
         ask(open_frame(page))
 
@@ -232,7 +238,7 @@ def test_an_app_outside_the_scope_is_refused_in_words(browser: Browser, host: Ho
 def test_two_widgets_on_a_page_stand_apart_and_answer_for_their_own_app(browser: Browser, host: Host) -> None:
     snippets = [host.snippet(f'data-site="shop" data-app="{app}" data-title="{app}"') for app in ("津心办", "昶联")]
     with visit(browser, host, host.page("".join(snippets))) as page:
-        boxes = [launcher(page, app).bounding_box() for app in ("津心办", "昶联")]
+        boxes = [settled_box(launcher(page, app)) for app in ("津心办", "昶联")]
         assert boxes[0]["y"] >= boxes[1]["y"] + boxes[1]["height"]
         for number, app in enumerate(("津心办", "昶联")):
             launcher(page, app).click()
@@ -272,7 +278,7 @@ def test_on_a_phone_it_fills_the_screen_and_holds_the_page(browser: Browser, hos
     address = host.page(TEXT + host.snippet('data-site="shop" data-app="津心办"'))
     with visit(browser, host, address, viewport=PHONE, has_touch=True, is_mobile=True) as page:
         page.evaluate("scrollTo(0, 300)")
-        box = launcher(page).bounding_box()
+        box = settled_box(launcher(page))
         assert box is not None and min(box["width"], box["height"]) >= 44
         frame = open_frame(page)
         dialog = page.get_by_role("dialog")
@@ -393,7 +399,7 @@ def test_changed_attributes_take_effect(browser: Browser, host: Host) -> None:
         ]:  # fmt: skip
             page.evaluate(change, [name, value])
         button = launcher(page, "问政策")
-        box = button.bounding_box()
+        box = settled_box(button)
         assert box is not None and (box["x"], box["y"]) == (30, 40)
         style = button.evaluate("b => [getComputedStyle(b).backgroundColor, getComputedStyle(b).color]")
         assert style == ["rgb(255, 204, 0)", "rgb(17, 17, 17)"]
