@@ -280,6 +280,8 @@ def _render_worst(row: Report) -> str:
 
 
 def _cells(figure: Report) -> list[str]:
+    if not figure["n"]:
+        return ["-", "-", "0"]
     return [f"{figure['value']:.3f}", f"{figure['low']:.3f}–{figure['high']:.3f}", str(figure["n"])]
 
 

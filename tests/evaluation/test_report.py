@@ -118,3 +118,8 @@ def test_all_parts_are_rendered_as_aligned_tables() -> None:
     assert "app resolved                 0.000    0.000–0.000  1" in lines
     assert "ask           20.0  29.0  3" in lines
     assert "  right: 注销在设置里。" in lines
+
+
+def test_a_sample_that_names_no_app_is_reported_without_figures() -> None:
+    text = render({"index": "甲", "apps135": report_resolutions([])})
+    assert "app resolved" in text
