@@ -100,6 +100,11 @@ class SentenceEncoder:
         self.token_dimension: int = 0 if projection is None else len(projection)
         self._query_prompt = model.prompts.get("query") or ""
         self._passage_prompt = model.prompts.get("passage") or model.prompts.get("document") or ""
+        # The first token and the prompt's; the space after that goes with the first word.
+        self._skipped = {
+            prompt: 1 + len(model.tokenizer(prompt.rstrip(), add_special_tokens=False)["input_ids"])
+            for prompt in (self._query_prompt, self._passage_prompt)
+        }
         # A fast tokenizer holds its padding and truncation as state and fails when two threads set them at once.
         self._lock = threading.Lock()
         dimension = model.get_embedding_dimension()
@@ -121,11 +126,11 @@ class SentenceEncoder:
         prompted = [prompt + text for text in texts]
         vectors = np.empty((len(texts), self.dimension), np.float32)
         tokens = [np.empty((0, self.token_dimension), np.float32)] * len(texts)
+        skipped = self._skipped[prompt]
         done = 0
         for batch in self._batches(prompted):
             vectors[batch], states = self._forward([prompted[i] for i in batch])
             if self._projection is not None:
-                skipped = 1 + self._count_tokens(prompt.rstrip())  # the space goes with the first word
                 for i, own in zip(batch, states, strict=True):
                     kept = own[skipped:-1] if len(own) > skipped + 1 else own  # an empty text has its prompt alone
                     tokens[i] = unit_rows(kept @ self._projection.T)
@@ -133,10 +138,6 @@ class SentenceEncoder:
             if progress:
                 progress(done, len(texts))
         return Encoded(unit_rows(vectors), tuple(tokens))
-
-    def _count_tokens(self, prompt: str) -> int:
-        with self._lock:
-            return len(self._model.tokenizer(prompt, add_special_tokens=False)["input_ids"])
 
     def _batches(self, texts: list[str]) -> Iterator[list[int]]:
         """Yield the positions of texts of like length, longest first, so that memory runs short at once or never."""

@@ -15,7 +15,7 @@ from corpus.messages import message
 from corpus.renderings import render_span
 from retrieval.answer import answer_line, cite, distinct, facts_of, passage_of
 from retrieval.apps import AppResolver, Resolution
-from retrieval.datatypes import Answer, Citation, Fact, Language, Passage, Row, Turn
+from retrieval.datatypes import MAX_ROWS, Answer, Citation, Fact, Language, Passage, Row, Turn
 from retrieval.decide import Decision, answer_features, load_decision
 from retrieval.gloss import Glosser
 from retrieval.query import Asked, Glossary, understand
@@ -33,7 +33,6 @@ _log = logging.getLogger(__name__)
 Sought = tuple[Asked, "EncodedText"]
 """One question, or part of one: as understood, and as vectors."""
 
-ROWS_WITHOUT_APP = 8  # DESIGN.md: a question that names no app gets at most eight rows
 MAX_CITATIONS = 3  # what a person reads; DESIGN.md: one to three citations
 RELATED = 3  # nearest clauses shown where the policy is silent
 SIDE_MARGIN = 2.0  # standard deviations of score below the best at which a further clause is no longer cited
@@ -157,10 +156,11 @@ class Assistant:
             if subjects[0] not in self._segments:
                 return self._unknown_app(subjects[0], language)
             segment = self._segments[subjects[0]]
-            return self._answer(segment, self._likelier(segment, sought, alone_sought), min(top_k, MAX_CITATIONS))
-        if len(self._segments) == 1:
-            return self._answer(next(iter(self._segments.values())), sought, min(top_k, MAX_CITATIONS))
-        return self._which_app(self._whole(complete, sought))
+        elif len(self._segments) == 1:
+            [segment] = self._segments.values()
+        else:
+            return self._which_app(self._whole(complete, sought))
+        return self._answer(segment, self._judge_parts(segment, sought, alone_sought), min(top_k, MAX_CITATIONS))
 
     def search(self, query: str, app: str | None = None, top_k: int = 10, rerank: bool = True) -> tuple[Passage, ...]:
         """Return the ``top_k`` best clauses of ``app``, else of the apps that ``query`` names, else of all.
@@ -300,19 +300,20 @@ class Assistant:
     def _is_answered(self, verdict: Verdict) -> bool:
         return verdict.confidence >= self._decision.answers_threshold
 
-    def _likelier(self, segment: Segment, sought: Sequence[Sought], alone_sought: Sequence[Sought]) -> Sequence[Sought]:
-        """Return a follow-up without the question before it where it names a concept itself and is likelier answered.
+    def _judge_parts(
+        self, segment: Segment, sought: Sequence[Sought], alone_sought: Sequence[Sought]
+    ) -> Sequence[Verdict]:
+        """Judge every part of a question; a follow-up of one part without the question before it, if that is likelier.
 
-        那怎么注销？ after another subject is a question of its own, whatever it begins with.
+        那怎么注销？ after another subject is a question of its own, whatever it begins with: it names a concept.
         """
-        own = [one for one in alone_sought if one[0].concept_count]
-        if not own or len(sought) > 1:
-            return sought
-        together, alone = (self._judge(segment, one).confidence for one in (sought[0], own[0]))
-        return own if alone > together else sought
-
-    def _answer(self, segment: Segment, sought: Sequence[Sought], top_k: int) -> Answer:
         verdicts = [self._judge(segment, one) for one in sought]
+        if len(verdicts) == 1:
+            own = [self._judge(segment, one) for one in alone_sought if one[0].concept_count]
+            return [max((*verdicts, *own), key=lambda verdict: verdict.confidence)]
+        return verdicts
+
+    def _answer(self, segment: Segment, verdicts: Sequence[Verdict], top_k: int) -> Answer:
         if not any(map(self._is_answered, verdicts)):
             return self._silent(max(verdicts, key=lambda verdict: verdict.confidence))
         citations: list[Citation] = []
@@ -334,7 +335,7 @@ class Assistant:
         return Answer(
             status="answered",
             app=segment.policy.app,
-            language=sought[0][0].language,
+            language=verdicts[0].asked.language,
             text="\n".join(dict.fromkeys(line for part in lines for line in part.split("\n"))),
             confidence=max(verdict.confidence for verdict in verdicts),
             facts=tuple(facts),
@@ -383,7 +384,7 @@ class Assistant:
             language=language,
             text=message("answer.which_app", language),
             confidence=verdicts[0].confidence,
-            rows=tuple(self._row(verdict) for verdict in verdicts[:ROWS_WITHOUT_APP]),
+            rows=tuple(self._row(verdict) for verdict in verdicts[:MAX_ROWS]),
         )
 
     def _compare(self, subjects: Sequence[str], sought: Sought) -> tuple[tuple[Row, ...], float]:

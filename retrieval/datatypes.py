@@ -22,6 +22,8 @@ FactKind = Literal[
     "organisation",
 ]
 
+MAX_ROWS = 8  # DESIGN.md: a question that names no app gets at most eight rows; what is offered to choose from, too
+
 
 def _plain(value: object) -> object:
     if is_dataclass(value) and not isinstance(value, type):

@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from retrieval.datatypes import Answer, Language, Passage, Row
 from retrieval.question import detect_language, well_formed
 from web.docs import render_docs
-from web.language import HTML_LANG, negotiate_language
+from web.language import HTML_LANG, request_language
 from web.openapi import describe
 from web.problems import (
     API_SUMMARY,
@@ -81,7 +81,7 @@ def build_router(assistant: Assistant) -> APIRouter:
     def ask(request: Request, body: AskBody) -> Response:
         answer = partial(assistant.ask, body.question, app=body.app, history=body.turns(), top_k=body.top_k)
         if STREAM in request.headers.get("accept", ""):
-            events = stream_answer(answer, detect_language(body.question), failure_language=_language(request))
+            events = stream_answer(answer, detect_language(body.question), failure_language=request_language(request))
             return StreamingResponse(events, media_type=STREAM, headers=STREAM_HEADERS)
         with answering():
             return JSONResponse(answer().to_dict())
@@ -116,7 +116,9 @@ def build_router(assistant: Assistant) -> APIRouter:
             clause = clause_payload(assistant, clause_id)
         if clause is None:
             path = "/api/v1/policies/{app}"
-            return problem_response("unknown_clause", 404, _language(request), clause_id=clause_id[:80], path=path)
+            return problem_response(
+                "unknown_clause", 404, request_language(request), clause_id=clause_id[:80], path=path
+            )
         return JSONResponse(clause)
 
     @router.get("/healthz", response_model=Alive)
@@ -131,18 +133,18 @@ def build_router(assistant: Assistant) -> APIRouter:
             assistant.search("隐私", app=apps[0], top_k=1, rerank=False)
         except Exception as exc:  # noqa: BLE001 - whatever it is, this process cannot answer
             log_failure(exc)
-            return problem_response("not_ready", 503, _language(request))
+            return problem_response("not_ready", 503, request_language(request))
         return JSONResponse({"status": "ready", "apps": len(apps)})
 
     @router.get("/api/v1/openapi.json", include_in_schema=False)
     def openapi(request: Request) -> Response:
-        language = _language(request)
+        language = request_language(request)
         headers = {"vary": "Accept-Language", "content-language": HTML_LANG[language]}
         return JSONResponse(describe(router.routes, language, request.scope.get("root_path", "")), headers=headers)
 
     @router.get("/api/v1/docs", include_in_schema=False)
     def docs(request: Request) -> Response:
-        language = _language(request)
+        language = request_language(request)
         page = render_docs(describe(router.routes, language, request.scope.get("root_path", "")), language)
         return HTMLResponse(page, headers={"vary": "Accept-Language"})
 
@@ -150,7 +152,7 @@ def build_router(assistant: Assistant) -> APIRouter:
     def read(
         request: Request, app: str, clause: str | None = None, start: str | None = None, end: str | None = None
     ) -> Response:
-        language = _language(request)
+        language = request_language(request)
         try:
             policy = require(app)
         except UnknownAppError:
@@ -199,7 +201,7 @@ def add_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, exc: RequestValidationError) -> Response:
-        language = _language(request)
+        language = request_language(request)
         errors = [{**error, "loc": error["loc"][1:]} for error in exc.errors()]
         if any(error["type"] == "json_invalid" or not error["loc"] for error in errors):
             return problem_response("not_json", 400, language)
@@ -207,15 +209,15 @@ def add_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(UnknownAppError)
     async def no_such_app(request: Request, exc: UnknownAppError) -> Response:
-        return respond(unknown_app(well_formed(exc.app), exc.near_apps, _language(request)))
+        return respond(unknown_app(well_formed(exc.app), exc.near_apps, request_language(request)))
 
     @app.exception_handler(AnswerFailedError)
     async def failed(request: Request, exc: AnswerFailedError) -> Response:
-        return problem_response("failed", 500, _language(request))
+        return problem_response("failed", 500, request_language(request))
 
     @app.exception_handler(HTTPException)
     async def refused(request: Request, exc: HTTPException) -> Response:
-        language = _language(request)
+        language = request_language(request)
         if exc.status_code == 400:  # FastAPI's word for a body that is no UTF-8, or nested or numbered beyond reading
             return problem_response("not_json", 400, language)
         if exc.status_code != 405:
@@ -224,7 +226,3 @@ def add_problem_handlers(app: FastAPI) -> None:
         response = problem_response("method", 405, language, method=request.method, allowed=allowed)
         response.headers["allow"] = allowed
         return response
-
-
-def _language(request: Request) -> Language:
-    return negotiate_language(request.headers.get("accept-language"))

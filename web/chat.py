@@ -15,11 +15,11 @@ import gradio as gr
 
 from corpus.lexicons import load_glossary
 from corpus.messages import message, messages
-from retrieval.datatypes import Answer, Language, Turn
+from retrieval.datatypes import MAX_ROWS, Answer, Language, Turn
 from retrieval.gloss import Glosser
 from retrieval.question import well_formed
 from web.evidence import make_evidence
-from web.language import HTML_LANG
+from web.language import HTML_LANG, LANGUAGES
 from web.problems import AnswerFailedError, answering
 from web.render import ask_buttons, render_turn
 from web.schema import MAX_HISTORY_TURNS, MAX_QUESTION_CHARACTERS
@@ -30,10 +30,8 @@ if TYPE_CHECKING:
 
     from retrieval import Assistant
 
-LANGUAGES: tuple[Language, ...] = ("zh", "zh-Hant", "en")
 LOCALES: dict[str, Language] = {"zh-CN": "zh", "zh-TW": "zh-Hant", "en": "en"}  # Gradio's names
 EXAMPLES = ("delete", "contact", "share", "compare")
-MAX_OFFERED_APPS = 8  # as many as `which_app` has rows
 
 
 class Desk:
@@ -97,7 +95,7 @@ class Desk:
             question,
             answer,
             english=self._assistant.rendering,
-            offered_apps=offered[:MAX_OFFERED_APPS],
+            offered_apps=offered[:MAX_ROWS],
             near_apps=near,
             named_app=next((name for name in named if name in apps and name != answer.app), None),
             suggestions=suggestions,

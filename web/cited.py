@@ -14,7 +14,7 @@ from corpus.datatypes import Clause
 from corpus.messages import message
 from corpus.sentences import split_sentences
 from retrieval.datatypes import Citation, Language
-from web.language import negotiate_language
+from web.language import request_language
 from web.reader import ROOT, document
 from web.render import render_citation
 
@@ -31,7 +31,7 @@ def build_cited(assistant: Assistant) -> APIRouter:
 
     @router.get("/cited/{places}")
     def cited(request: Request, places: str) -> HTMLResponse:
-        language = negotiate_language(request.headers.get("accept-language"))
+        language = request_language(request)
         found = [cite_place(assistant, place) for place in list(dict.fromkeys(places.split(",")))[:MAX_PLACES]]
         citations = [citation for citation in found if citation]
         page = render_cited(assistant, citations, language, lost=len(found) - len(citations))

@@ -15,10 +15,10 @@ from pydantic import Field
 
 from corpus.lexicons import load_glossary
 from corpus.messages import message, messages
-from retrieval.datatypes import Language
+from retrieval.datatypes import MAX_ROWS
 from retrieval.gloss import Glosser
 from web.files import files_version
-from web.language import HTML_LANG, negotiate_language
+from web.language import HTML_LANG, LANGUAGES, request_language
 from web.problems import problem_response
 from web.render import Gloss, render_turn
 from web.schema import MAX_APPS, AppName, AskBody
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from retrieval import Assistant
 
 FOLDER = Path(__file__).parent / "widget"
-LANGUAGES: tuple[Language, ...] = ("zh", "zh-Hant", "en")
 FILES = {"frame.css": "text/css", "frame.js": "text/javascript", "demo.css": "text/css", "demo.js": "text/javascript"}
 LAUNCHER_WORDS = ("title", "close", "unavailable")
 # What the chat says already is said here in the same words.
@@ -48,7 +47,6 @@ CHAT_WORDS = (
     *("pending", "failure", "retry", "copied", "privacy"),
 )
 DEMO_SOURCE = '"http://127.0.0.1:7860/widget.js" data-site="demo"'
-MAX_OFFERED_APPS = 8  # as many as `which_app` has rows
 KEPT_AN_HOUR = {"cache-control": "public, max-age=3600"}
 FRAME_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'self'; "
@@ -76,11 +74,11 @@ def mount_frame(app: FastAPI, assistant: Assistant, sites: Sites) -> None:
 
     @app.exception_handler(ScopeError)
     async def not_in_force(request: Request, exc: ScopeError) -> Response:
-        return problem_response("scope_invalid", 403, _language(request))
+        return problem_response("scope_invalid", 403, request_language(request))
 
     @app.exception_handler(AppOutsideScopeError)
     async def outside(request: Request, exc: AppOutsideScopeError) -> Response:
-        language = _language(request)
+        language = request_language(request)
         return problem_response("app_outside_scope", 403, language, app=exc.app, apps="、".join(exc.apps))
 
 
@@ -111,7 +109,7 @@ def build_router(assistant: Assistant, sites: Sites) -> APIRouter:
     @router.get("/widget/frame", include_in_schema=False)
     def frame(request: Request, site: str = "") -> Response:
         if site and site not in sites.by_name:
-            return problem_response("unknown_site", 404, _language(request), site=site)
+            return problem_response("unknown_site", 404, request_language(request), site=site)
         known = sites.by_name[site] if site else Site(("'self'",))
         data = {
             "scope": sign_scope(site, sites.secret, expires=int(time.time()) + SCOPE_SECONDS),
@@ -155,7 +153,7 @@ def _answer(assistant: Assistant, gloss: Gloss, body: FrameAskBody, allowed: tup
         body.question,
         answer,
         english=assistant.rendering,
-        offered_apps=[name for name in offered if name not in near_apps][:MAX_OFFERED_APPS],
+        offered_apps=[name for name in offered if name not in near_apps][:MAX_ROWS],
         near_apps=near_apps,
         named_app=next((name for name in named if name in allowed_apps and name != answer.app), None),
         gloss=gloss,
@@ -179,7 +177,3 @@ def _launcher_words() -> dict[str, dict[str, str]]:
 def _fill(template: str, place: str, data: object) -> str:
     """Return ``template`` with ``data`` in its place, as JSON that cannot end the script element around it."""
     return template.replace(place, json.dumps(data, ensure_ascii=False).replace("<", "\\u003c"))
-
-
-def _language(request: Request) -> Language:
-    return negotiate_language(request.headers.get("accept-language"))

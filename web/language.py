@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from retrieval.datatypes import Language
 
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+LANGUAGES: tuple[Language, ...] = ("zh", "zh-Hant", "en")
 HTML_LANG: dict[Language, str] = {"zh": "zh-Hans", "zh-Hant": "zh-Hant", "en": "en"}
 TRADITIONAL = ("zh-hant", "zh-tw", "zh-hk", "zh-mo")
 
@@ -28,3 +34,8 @@ def negotiate_language(accept_language: str | None) -> Language:
     if not best_tag or best_tag == "zh" or best_tag.startswith("zh-"):
         return "zh-Hant" if best_tag.startswith(TRADITIONAL) else "zh"
     return "en"
+
+
+def request_language(request: Request) -> Language:
+    """Return the language that the sender of ``request`` reads."""
+    return negotiate_language(request.headers.get("accept-language"))

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from corpus.messages import message
-from retrieval.datatypes import Answer, Row, Turn
+from retrieval.datatypes import MAX_ROWS, Answer, Row, Turn
 from retrieval.question import detect_language, is_elliptical, simplify
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ ANY_ORIGIN = "*"
 SITE_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 ORIGIN = re.compile(r"https?://(?:[a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:]+\])(?::[0-9]{1,5})?")
 MIN_SECRET_CHARACTERS = 32
-MAX_ROWS = 8  # as many as `which_app` has
 SCOPE_SECONDS = 3600  # the frame fetches a new one by itself; a site struck off the settings is out within the hour
 
 
