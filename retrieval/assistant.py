@@ -233,6 +233,13 @@ class Assistant:
         """Return ``question`` without the names of the apps that it is about."""
         return self._resolver.resolve(well_formed(question)).stripped
 
+    def completed(self, question: str, history: Sequence[Turn | str] = ()) -> str:
+        """Return ``question`` without its apps, after those of ``history`` that it leans on, as ``ask`` reads it."""
+        question = well_formed(question)
+        named = self._resolver.resolve(question)
+        turns = [_turn(turn) for turn in history]
+        return self._complete(simplify(named.stripped), named, turns, detect_language(question))
+
     def verify(self, citation: Citation) -> bool:
         """Say whether the citation's text and quote still stand at their offsets in the version it names."""
         for segment in self._segments.values():

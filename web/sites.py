@@ -26,7 +26,6 @@ from typing import TYPE_CHECKING, Any
 
 from corpus.messages import message
 from retrieval.datatypes import MAX_ROWS, Answer, Row, Turn
-from retrieval.question import detect_language, is_elliptical, simplify
 
 if TYPE_CHECKING:
     from retrieval import Assistant
@@ -210,7 +209,7 @@ def ask_within(
         raise AppOutsideScopeError(answer.app, apps)
     match answer.status:
         case "which_app":  # its rows are the best few of all apps
-            return replace(answer, rows=_rows_within(assistant, answer, _complete(assistant, question, history), apps))
+            return replace(answer, rows=_rows_within(assistant, answer, assistant.completed(question, history), apps))
         case "compared":
             return _compared_within(answer, apps)
         case "unknown_app":
@@ -227,16 +226,6 @@ def _rows_within(assistant: Assistant, answer: Answer, question: str, apps: Sequ
     if missing and len(rows) < MAX_ROWS:
         rows += assistant.compare(question, apps=missing)
     return tuple(sorted(rows, key=lambda row: row.status != "answered")[:MAX_ROWS])
-
-
-def _complete(assistant: Assistant, question: str, history: Sequence[Turn | str]) -> str:
-    """Return ``question`` with those before it that it leans on, as `Assistant.ask` reads it."""
-    texts = [assistant.without_apps(question)]
-    for turn in reversed(history):
-        if not is_elliptical(simplify(texts[0]), language=detect_language(texts[0])):
-            break
-        texts.insert(0, assistant.without_apps(turn if isinstance(turn, str) else turn.question))
-    return " ".join(texts)
 
 
 def _compared_within(answer: Answer, apps: Sequence[str]) -> Answer:

@@ -206,6 +206,13 @@ def test_an_elliptical_question_is_searched_with_the_one_before(shipped):
     assert followed.citations[0].quote == DELETION
 
 
+def test_a_follow_up_is_completed_by_what_it_leans_on_alone(assistant):
+    before = ["津心办怎么注销账号", Turn("多久", "津心办")]
+    assert assistant.completed("那昶联呢?", before) == "怎么注销账号 多久 那呢?"
+    assert assistant.completed("昶联", before) == "怎么注销账号 多久"
+    assert assistant.completed("昶联会收集位置信息吗", before) == "会收集位置信息吗"
+
+
 def test_a_follow_up_with_a_subject_of_its_own_is_not_drowned_by_the_question_before(shipped):
     assistant = shipped.assistant(COVERED)
     history = ["你们会不会收集位置信息、设备信息、照片和通讯录"]

@@ -11,6 +11,7 @@ from corpus.load import load_policies
 from corpus.parser import split_policy
 from corpus.renderings import render_span
 from retrieval.datatypes import Answer, Citation, Fact, FactKind, Language, Passage, Row, Status, Turn
+from retrieval.question import is_elliptical
 
 POLICIES = Path(__file__).parents[2] / "corpus" / "policies"
 TOPICS = {"注销|销号|delete|cancel": "注销", "客服|联系|contact": "联系", "第三方|share|third": "第三方"}
@@ -111,6 +112,11 @@ class FakeAssistant:
         for name in self.apps_named(question):
             question = question.replace(name, "")
         return question.strip()
+
+    def completed(self, question: str, history: Sequence[Turn | str] = ()) -> str:
+        texts = [turn if isinstance(turn, str) else turn.question for turn in history]
+        leans = is_elliptical(self.without_apps(question), language="zh")
+        return self.without_apps(" ".join([*texts, question]) if leans else question)
 
     def verify(self, citation: Citation) -> bool:
         policy = next((one for one in self.policies.values() if one.policy_id == citation.policy_id), None)

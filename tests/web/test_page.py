@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.browser
 
 TIMEOUT = 20_000  # milliseconds; the slowest step takes two seconds on an idle machine of two cores
-CHROMIUM = Path("/usr/bin/chromium")
 QUESTION = "how do I delete my account in 津心办"
 MENU_PATH = "个人中心-设置-账号注销"
 PHONE: ViewportSize = {"width": 390, "height": 844}
@@ -45,19 +44,6 @@ def real_page() -> Iterator[str]:
 def fake_page() -> Iterator[str]:
     with served(FakeAssistant()) as address:
         yield address
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    from playwright.sync_api import sync_playwright
-
-    if not CHROMIUM.exists():
-        pytest.skip(f"Chromium is not at {CHROMIUM}; on Debian: apt-get install chromium")
-    arguments = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking"]
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        yield chromium
-        chromium.close()
 
 
 @contextmanager

@@ -28,7 +28,6 @@ pytestmark = pytest.mark.browser
 
 TIMEOUT = 20_000  # milliseconds
 SECRET = b"0123456789abcdef0123456789abcdef"
-CHROMIUM = Path("/usr/bin/chromium")
 QUESTION = "怎么注销账号"
 MENU_PATH = "个人中心-设置-账号注销"
 PHONE: ViewportSize = {"width": 390, "height": 844}
@@ -96,19 +95,6 @@ def host() -> Iterator[Host]:
     server.shutdown()
     server.server_close()
     thread.join(timeout=10)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    from playwright.sync_api import sync_playwright
-
-    if not CHROMIUM.exists():
-        pytest.skip(f"Chromium is not at {CHROMIUM}; on Debian: apt-get install chromium")
-    arguments = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking"]
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        yield chromium
-        chromium.close()
 
 
 @contextmanager

@@ -257,6 +257,7 @@
     setTheme();
     showApps();
     showWords();
+    document.body.hidden = false; // until now nothing here would have answered
   };
   const focusEdge = (edge) => {
     if (!edge) return focusField();
