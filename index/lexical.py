@@ -6,17 +6,17 @@ import hashlib
 import json
 import logging
 import re
-import tempfile
 import unicodedata
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from corpus.lexicons import load_glossary, load_words
+from corpus.words import segmenter
 
 if TYPE_CHECKING:
     import bm25s
@@ -34,23 +34,6 @@ def tokenizer_version() -> str:
     """Return the name of all that decides a token or its weight: this code, the words, BM25's settings."""
     words = [TOKENIZER_VERSION, K1, B, load_words(), [term.zh for term in load_glossary()]]
     return hashlib.sha256(json.dumps(words, ensure_ascii=False).encode()).hexdigest()[:16]
-
-
-@cache
-def _segmenter() -> Any:
-    """Return an own jieba tokenizer: the global one is shared with whoever else imports jieba."""
-    import jieba
-
-    jieba.setLogLevel(logging.WARNING)
-    tokenizer = jieba.Tokenizer()
-    tokenizer.tmp_dir = tempfile.gettempdir()
-    tokenizer.initialize()
-    for word in load_words():
-        tokenizer.add_word(word)
-    for term in load_glossary():
-        for word in term.zh:
-            tokenizer.add_word(word)
-    return tokenizer
 
 
 def fold(text: str) -> str:
@@ -74,7 +57,7 @@ def tokenize(text: str) -> list[str]:
         if run[0] < "\u3400":
             tokens.append(run)
         else:
-            tokens.extend(word for word in _segmenter().cut_for_search(run) if word not in _PARTICLES)
+            tokens.extend(word for word in segmenter().cut_for_search(run) if word not in _PARTICLES)
     return tokens
 
 
