@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from index.encoder import Encoder, Progress
 
-FORMAT_VERSION = "3"
+FORMAT_VERSION = "4"
+OUTLINE_FILES = ("policy.json", "clauses.json")
 _ARRAYS = ("vectors", "tokens", "token_starts")
 
 
@@ -121,17 +122,23 @@ class Segment:
     @classmethod
     def load(cls, folder: Path) -> Segment:
         """Read what :meth:`save` wrote; the caller has verified the files."""
-        record = _read_json(folder / "policy.json")
-        record["aliases"] = tuple(record["aliases"])
-        clauses = tuple(Clause(**{**item, "path": tuple(item["path"])}) for item in _read_json(folder / "clauses.json"))
+        policy, clauses = read_outline(folder)
         return cls(
             name=folder.name,
-            policy=Policy(**record),
+            policy=policy,
             clauses=clauses,
             units=tuple(Unit(*item) for item in _read_json(folder / "units.json")),
             **{name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in _ARRAYS},
             lexical=LexicalIndex.load(folder / "lexical", len(clauses)),
         )
+
+
+def read_outline(folder: Path) -> tuple[Policy, tuple[Clause, ...]]:
+    """Read the policy and the clauses of a segment, which no version of the format moves."""
+    record = _read_json(folder / "policy.json")
+    record["aliases"] = tuple(record["aliases"])
+    clauses = tuple(Clause(**{**item, "path": tuple(item["path"])}) for item in _read_json(folder / "clauses.json"))
+    return Policy(**record), clauses
 
 
 def _first_units(units: tuple[Unit, ...], clause_count: int) -> NDArray[np.int64]:

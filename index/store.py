@@ -1,33 +1,34 @@
-"""Segments and generations on disk: written once, listed by a manifest, switched to by replacing ``CURRENT``.
-
-Layout of an index folder::
-
-    CURRENT                       the name of the generation that readers open
-    generations/<sha256>.json     its manifest: what made it, and every segment with the sha256 of every file
-    segments/<name>/              one policy version (index/segment.py)
-
-A manifest is named by the hash of its bytes and lists the hash of every file, so that ``CURRENT`` vouches for all.
-"""
+"""Building and opening an index: segments written once, listed by a manifest (index/manifest.py)."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import logging
-import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from corpus.datatypes import Clause, Policy
 from corpus.load import default_policies_folder, load_policies
 from corpus.parser import parse_policy
 from index.encoder import Encoder, Progress
 from index.errors import IndexMismatchError, IndexNotBuiltError
-from index.segment import Segment, made_by, segment_name
+from index.manifest import (
+    Manifest,
+    Version,
+    current_generation,
+    hash_files,
+    read_manifest,
+    repair_command,
+    sync,
+    write_generation,
+)
+from index.segment import OUTLINE_FILES, Segment, made_by, read_outline, segment_name
 from index.units import clause_units
 
 _log = logging.getLogger(__name__)
@@ -37,113 +38,225 @@ CHECKSUMS = "checksums.json"
 
 @dataclass(frozen=True)
 class Generation:
-    """What a reader opens: the segments of every app, as one build left them."""
+    """What a reader opens: the segments of every app, and all versions, as one build left them."""
 
     name: str
-    made_by: dict[str, str]
+    made_by: Mapping[str, str]
     segments: tuple[Segment, ...]
+    versions: tuple[Version, ...]
+    folder: Path
+
+    def versions_of(self, app: str) -> tuple[Version, ...]:
+        """Return the versions of ``app``, oldest first."""
+        return tuple(version for version in self.versions if version.app == app)
+
+    def read_version(self, version: Version) -> tuple[Policy, tuple[Clause, ...]]:
+        """Read the policy and the clauses of a version of this generation, current or old.
+
+        :raises IndexMismatchError: if its files are damaged or gone.
+        """
+        return read_version(self.folder, version)
 
 
 def build_index(policies: Sequence[Policy], out: Path, encoder: Encoder, *, progress: Progress | None = None) -> str:
-    """Make ``out`` hold exactly ``policies``; return the name of the generation.
+    """Make ``policies`` the current versions of the index at ``out``; return the name of the generation.
 
-    Segments that are there already are kept as they are, so adding one policy encodes one policy. Killed at any
-    moment, the generation from before stands. A second builder waits for the first.
+    Segments that are there already are kept as they are, so adding one policy encodes one policy; what was the current
+    version of one of these apps before stays as an old one. Killed at any moment, the generation from before stands. A
+    second builder waits for the first.
 
     :raises ValueError: if ``policies`` is empty or names an app twice, or one of them holds no clause.
     """
+    with locked(out):
+        return write_policies(policies, out, encoder, before=_read_versions(out), progress=progress)
+
+
+@contextmanager
+def locked(out: Path) -> Iterator[None]:
+    """Hold the index for writing; readers are not held up."""
     from filelock import FileLock
 
+    (out / "segments").mkdir(parents=True, exist_ok=True)
+    with FileLock(out / ".lock"):
+        yield
+
+
+def write_policies(
+    policies: Sequence[Policy],
+    out: Path,
+    encoder: Encoder,
+    *,
+    before: Sequence[Version],
+    shipped: Sequence[Policy] = (),
+    shipped_hash: str = "",
+    progress: Progress | None = None,
+) -> str:
+    """Write a generation with ``policies`` as its current versions, inside :func:`locked`; return its name.
+
+    :param before: the versions of the index until now, of which those of apps in ``policies`` are kept.
+    :param shipped: those of ``policies`` that came with the project.
+    :raises ValueError: as :func:`build_index` does.
+    """
     if not policies:
-        raise ValueError("no policies to index; give a folder that holds at least one .txt file")
+        raise ValueError("no policies to index; give a folder that holds at least one policy")
     apps = [policy.app for policy in policies]
     if twice := {app for app in apps if apps.count(app) > 1}:
         raise ValueError(f"app named by more than one policy: {', '.join(sorted(twice))}; keep one file for each app")
     segments_folder = out / "segments"
-    segments_folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(out / ".lock"):
-        for leftover in segments_folder.glob(".partial-*"):
-            shutil.rmtree(leftover)
-        names = [segment_name(policy, encoder.fingerprint) for policy in policies]
-        # A segment that is there but not as it was written is written again.
-        files = {name: _hash_files(segments_folder / name) for name in names if _is_whole(segments_folder / name)}
-        missing = [(policy, name) for policy, name in zip(policies, names, strict=True) if name not in files]
-        for name, segment in _make_segments(missing, encoder, progress):
-            files[name] = _write_segment(segment, segments_folder / name)
-        manifest: dict[str, object] = {
-            "made_by": made_by(encoder.fingerprint),
-            "segments": [
-                {"name": name, "app": policy.app, "policy_id": policy.policy_id, "files": files[name]}
-                for policy, name in zip(policies, names, strict=True)
-            ],
-        }
-        return _write_generation(out, manifest)
+    for leftover in segments_folder.glob(".partial-*"):
+        shutil.rmtree(leftover)
+    names = [segment_name(policy, encoder.fingerprint) for policy in policies]
+    # A segment that is there but not as it was written is written again.
+    files = {name: hash_files(segments_folder / name) for name in names if is_whole(segments_folder / name)}
+    missing = [(policy, name) for policy, name in zip(policies, names, strict=True) if name not in files]
+    for name, segment in _make_segments(missing, out, before, encoder, progress):
+        files[name] = _write_segment(segment, segments_folder / name)
+    added = datetime.now(UTC).isoformat(timespec="seconds")
+    versions: list[Version] = []
+    for policy, name in zip(policies, names, strict=True):
+        own = policy in shipped
+        new = Version(
+            policy.app, policy.policy_id, policy.sha256, policy.date, added, True, name, files[name], shipped=own
+        )
+        versions.extend(_succeed([version for version in before if version.app == policy.app], new))
+    return write_generation(out, Manifest(made_by(encoder.fingerprint), tuple(versions), shipped_hash))
 
 
-def open_generation(out: Path, encoder_fingerprint: str) -> Generation:
-    """Read the current generation of the index at ``out`` after checking every file of it.
+def _succeed(before: Sequence[Version], new: Version) -> list[Version]:
+    """Return the versions of an app after ``new`` has become the current one; the same text is the same version."""
+    same = next((version for version in before if version.policy_id == new.policy_id and version.is_current), None)
+    others = [replace(version, is_current=False) for version in before if version.policy_id != new.policy_id]
+    return [*others, replace(new, added=same.added) if same else new]
 
+
+def open_generation(out: Path, encoder_fingerprint: str, *, known: Generation | None = None) -> Generation:
+    """Read the current generation of the index at ``out`` after checking every file of its current versions.
+
+    :param known: a generation of the same index that is open already; its segments are not read again.
     :raises IndexNotBuiltError: if there is no index.
     :raises IndexMismatchError: if another model, parser or format made it, or a file is damaged or missing.
     """
-    name, manifest = _read_manifest(out)
-    repair = f"wentiao index build --policies FOLDER --out {out}"
+    name = current_generation(out)
+    manifest = read_manifest(out, name)
     expected = made_by(encoder_fingerprint)
-    if manifest["made_by"] != expected:
-        differing = [part for part in expected if manifest["made_by"].get(part) != expected[part]]
+    if manifest.made_by != expected:
+        differing = [part for part in expected if manifest.made_by.get(part) != expected[part]]
         raise IndexMismatchError(
-            f"the index at {out} was made with another {' and '.join(differing)}; build it again:\n  {repair}"
+            f"the index at {out} was made with another {' and '.join(differing)}; make it anew from the texts in it:\n"
+            f"  {repair_command(out)}"
         )
-    segments: list[Segment] = []
-    for entry in manifest["segments"]:
-        folder = out / "segments" / entry["name"]
-        found = _hash_files(folder) if folder.is_dir() else {}
-        if found != entry["files"]:
-            bad = sorted({*found.items()} ^ {*entry["files"].items()})[0][0]
-            raise IndexMismatchError(
-                f"the index at {out} is damaged: {folder / bad} is not the file that was written; "
-                f"build it again:\n  {repair}"
-            )
-        segments.append(Segment.load(folder))
-    return Generation(name, manifest["made_by"], tuple(segments))
+    read = {segment.name: segment for segment in known.segments} if known else {}
+    segments = [read.get(version.segment) or _read_segment(out, version) for version in manifest.current]
+    return Generation(name, manifest.made_by, tuple(segments), manifest.versions, out)
+
+
+def _read_segment(out: Path, version: Version) -> Segment:
+    folder = out / "segments" / version.segment
+    found = hash_files(folder) if folder.is_dir() else {}
+    if found != version.files:
+        bad = sorted({*found.items()} ^ {*version.files.items()})[0][0]
+        raise _damaged(out, folder / bad)
+    return Segment.load(folder)
+
+
+def read_version(out: Path, version: Version) -> tuple[Policy, tuple[Clause, ...]]:
+    """Read the policy and the clauses of a version, whatever encoder, parser or format made the rest of it.
+
+    :raises IndexMismatchError: if its files are damaged or gone.
+    """
+    folder = out / "segments" / version.segment
+    for name in OUTLINE_FILES:
+        try:
+            found = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+        except FileNotFoundError as error:
+            raise _damaged(out, folder / name) from error
+        if found != version.files[name]:
+            raise _damaged(out, folder / name)
+    return read_outline(folder)
+
+
+def _damaged(out: Path, path: Path) -> IndexMismatchError:
+    return IndexMismatchError(
+        f"the index at {out} is damaged: {path} is not the file that was written; make it whole again:\n"
+        f"  {repair_command(out)}"
+    )
 
 
 def default_index_folder() -> Path:
-    """Return where the index of the shipped policies lives: in the user's cache directory."""
-    from platformdirs import user_cache_path
+    """Return where the default index lives: the shipped policies, and what the maintainer of this machine added."""
+    from platformdirs import user_data_path
 
-    return user_cache_path("wentiao") / "index"
+    return user_data_path("wentiao") / "index"
 
 
 def open_default(encoder: Encoder, *, progress: Progress | None = None) -> Generation:
-    """Open the index of the shipped policies in the user's cache directory; build it first if it is not current."""
+    """Open the default index; build it first where it is missing, damaged or made of other shipped policies.
+
+    What was added to it stays: only versions that came with the project are replaced.
+    """
     out = default_index_folder()
-    policies = load_policies([default_policies_folder()])
-    if is_current(policies, out, encoder.fingerprint):
-        try:
+    shipped = load_policies([default_policies_folder()])
+    shipped_hash = hashlib.sha256(
+        json.dumps([asdict(policy) for policy in shipped], ensure_ascii=False, sort_keys=True).encode()
+    ).hexdigest()
+    try:
+        if read_manifest(out).shipped == shipped_hash:
             return open_generation(out, encoder.fingerprint)
-        except IndexMismatchError:
-            _log.warning("the default index at %s is damaged and is built again", out)
-    build_index(policies, out, encoder, progress=progress)
+    except (IndexNotBuiltError, IndexMismatchError) as error:
+        _log.info("the default index is made anew: %s", error)
+    with locked(out):
+        before = _read_versions(out)
+        added, lost = recover_policies(out, [one for one in before if one.is_current and not one.shipped])
+        for version in lost:
+            _log.warning("the text of %s in %s is damaged; add its file again", version.app, out)
+        own = {policy.app for policy in added}
+        policies = [*(policy for policy in shipped if policy.app not in own), *added]
+        write_policies(
+            policies, out, encoder, before=before, shipped=shipped, shipped_hash=shipped_hash, progress=progress
+        )
     return open_generation(out, encoder.fingerprint)
 
 
+def recover_policies(out: Path, versions: Sequence[Version]) -> tuple[list[Policy], list[Version]]:
+    """Read the policies of ``versions`` back from the index; those whose text is damaged come second."""
+    found: list[Policy] = []
+    lost: list[Version] = []
+    for version in versions:
+        try:
+            found.append(read_version(out, version)[0])
+        except IndexMismatchError:
+            lost.append(version)
+    return found, lost
+
+
 def is_current(policies: Sequence[Policy], out: Path, encoder_fingerprint: str) -> bool:
-    """Say whether the index at ``out`` holds exactly ``policies`` and was made as it would be made now."""
-    try:
-        _, manifest = _read_manifest(out)
-    except (IndexNotBuiltError, IndexMismatchError):
-        return False
+    """Say whether the index at ``out`` answers from exactly ``policies`` and was made as it would be made now."""
     wanted = [segment_name(policy, encoder_fingerprint) for policy in policies]
-    return [entry["name"] for entry in manifest["segments"]] == wanted
+    return [version.segment for version in _read_versions(out) if version.is_current] == wanted
+
+
+def _read_versions(out: Path) -> tuple[Version, ...]:
+    try:
+        return read_manifest(out).versions
+    except (IndexNotBuiltError, IndexMismatchError):
+        return ()
 
 
 def _make_segments(
-    missing: Sequence[tuple[Policy, str]], encoder: Encoder, progress: Progress | None
+    missing: Sequence[tuple[Policy, str]],
+    out: Path,
+    before: Sequence[Version],
+    encoder: Encoder,
+    progress: Progress | None,
 ) -> Iterator[tuple[str, Segment]]:
+    """Yield the segments of the policies that have none; where the text has been encoded before, from that."""
     total = done = 0
     outlines: list[tuple[Policy, str, tuple[Clause, ...], int]] = []
     for policy, name in missing:
+        twin = _twin(policy, name, out, before, encoder.fingerprint)
+        if twin is not None:
+            yield name, twin
+            continue
         clauses = parse_policy(policy).clauses
         if not clauses:
             raise ValueError(
@@ -153,90 +266,50 @@ def _make_segments(
         total += count
         outlines.append((policy, name, clauses, count))
     for policy, name, clauses, count in outlines:
-        before = done
+        start = done
 
-        def tell(encoded: int, _: int, before: int = before) -> None:
+        def tell(encoded: int, _: int, start: int = start) -> None:
             if progress is not None:
-                progress(before + encoded, total)
+                progress(start + encoded, total)
 
         yield name, Segment.make(name, policy, clauses, encoder, tell)
         done += count
+
+
+def _twin(policy: Policy, name: str, out: Path, before: Sequence[Version], fingerprint: str) -> Segment | None:
+    """Return the segment of ``policy`` from a version that differs in what is stated about the text alone."""
+    for version in before:
+        folder = out / "segments" / version.segment
+        if version.policy_id == policy.policy_id and is_whole(folder):
+            stated = read_outline(folder)[0]
+            if version.segment == segment_name(stated, fingerprint):
+                return replace(Segment.load(folder), name=name, policy=policy)
+    return None
 
 
 def _write_segment(segment: Segment, folder: Path) -> dict[str, str]:
     """Write beside the final place, make it durable, then rename: the folder is whole or not there."""
     partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder.parent))
     segment.save(partial / "segment")
-    checksums = json.dumps(_hash_files(partial / "segment"), sort_keys=True)
+    checksums = json.dumps(hash_files(partial / "segment"), sort_keys=True)
     (partial / "segment" / CHECKSUMS).write_text(checksums, encoding="utf-8")
-    files = _hash_files(partial / "segment")
+    files = hash_files(partial / "segment")
     for path in (partial / "segment", *sorted((partial / "segment").rglob("*"))):
-        _sync(path)
+        sync(path)
     if folder.exists():
         folder.rename(partial / "damaged")
     (partial / "segment").rename(folder)
-    _sync(folder.parent)
+    sync(folder.parent)
     shutil.rmtree(partial)
     return files
 
 
-def _write_generation(out: Path, manifest: dict[str, object]) -> str:
-    content = json.dumps(manifest, ensure_ascii=False, sort_keys=True).encode()
-    name = hashlib.sha256(content).hexdigest()
-    folder = out / "generations"
-    folder.mkdir(exist_ok=True)
-    _replace(folder / f"{name}.json", content)
-    _replace(out / "CURRENT", f"{name}\n".encode())
-    _log.info("generation %s of %s is current", name[:12], out)
-    return name
-
-
-def _read_manifest(out: Path) -> tuple[str, dict[str, Any]]:
-    repair = f"wentiao index build --policies FOLDER --out {out}"
-    try:
-        name = (out / "CURRENT").read_text(encoding="ascii").strip()
-        content = (out / "generations" / f"{name}.json").read_bytes()
-    except FileNotFoundError as error:
-        raise IndexNotBuiltError(f"no index at {out}; build one:\n  {repair}") from error
-    except UnicodeDecodeError as error:
-        raise IndexMismatchError(f"{out / 'CURRENT'} is damaged; build the index again:\n  {repair}") from error
-    if hashlib.sha256(content).hexdigest() != name:
-        raise IndexMismatchError(f"generation {name[:12]} of {out} is damaged; build it again:\n  {repair}")
-    return name, json.loads(content)
-
-
-def _is_whole(segment: Path) -> bool:
+def is_whole(segment: Path) -> bool:
     """Say whether a segment's folder holds exactly the files that were written, by the checksums among them."""
     try:
         recorded = json.loads((segment / CHECKSUMS).read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return False
-    files = _hash_files(segment)
+    files = hash_files(segment)
     del files[CHECKSUMS]
     return bool(files == recorded)
-
-
-def _hash_files(folder: Path) -> dict[str, str]:
-    return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
-
-
-def _replace(path: Path, content: bytes) -> None:
-    handle, partial = tempfile.mkstemp(prefix=".partial-", dir=path.parent)
-    with os.fdopen(handle, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
-    _sync(path.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

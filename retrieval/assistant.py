@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import cached_property, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from corpus.datatypes import Clause, Policy
 from corpus.lexicons import Term, load_glossary, load_known_apps
@@ -25,6 +28,7 @@ from retrieval.search import Ranking, merge, rank
 
 if TYPE_CHECKING:
     from index.encoder import EncodedText, Encoder
+    from index.manifest import Version
     from index.segment import Segment
     from index.store import Generation
 
@@ -52,10 +56,42 @@ class Verdict:
         return self.ranking.segment.policy.app
 
 
+@dataclass(frozen=True)
+class View:
+    """One generation as it is read: its segments by app, and the names that lead to them."""
+
+    generation: Generation
+    resolver: AppResolver
+
+    @cached_property
+    def segments(self) -> dict[str, Segment]:
+        """App -> the segment of its current version, in the order of the index."""
+        return {segment.policy.app: segment for segment in self.generation.segments}
+
+
+_pinned: ContextVar[tuple[Assistant, View] | None] = ContextVar("pinned", default=None)
+_Parameters = ParamSpec("_Parameters")
+_Result = TypeVar("_Result")
+
+
+def _of_one_generation(
+    method: Callable[Concatenate[Assistant, _Parameters], _Result],
+) -> Callable[Concatenate[Assistant, _Parameters], _Result]:
+    """Let ``method`` see one generation from its beginning to its end."""
+
+    @wraps(method)
+    def pinned(self: Assistant, /, *arguments: _Parameters.args, **options: _Parameters.kwargs) -> _Result:
+        with self.pinned():
+            return method(self, *arguments, **options)
+
+    return pinned
+
+
 class Assistant:
     """Answers questions about the policies of one index.
 
-    Build it with :meth:`open`. Methods may be called from several threads; nothing of a question is kept.
+    Build it with :meth:`open`. Methods may be called from several threads; nothing of a question is kept. Each sees one
+    generation of the index; :meth:`refresh` changes to the newest, and :meth:`pinned` holds one over several calls.
     """
 
     def __init__(
@@ -67,9 +103,8 @@ class Assistant:
         decision: Decision,
         reranker: Reranker | None = None,
     ) -> None:
-        self._segments = {segment.policy.app: segment for segment in generation.segments}
+        self._newest = View(generation, resolver)
         self._encoder = encoder
-        self._resolver = resolver
         self._glossary = Glossary(terms)
         self._glosser = Glosser(terms)
         self._decision = decision
@@ -103,9 +138,49 @@ class Assistant:
         decision = load_decision(encoder.fingerprint, encoder.dimension)
         if not decision.calibrated:
             _log.warning("declining is not calibrated for this model; run: python -m evaluation calibrate")
-        resolver = AppResolver([segment.policy for segment in generation.segments], load_known_apps())
-        return cls(generation, encoder, resolver, load_glossary(), decision, load_reranker(encoder.fingerprint))
+        reranker = load_reranker(encoder.fingerprint)
+        return cls(generation, encoder, _resolver_of(generation), load_glossary(), decision, reranker)
 
+    def refresh(self) -> bool:
+        """Change to the newest generation of the index, if there is one since; return whether there was.
+
+        Only the segments that are new are read. Who is being answered meanwhile keeps the generation begun with.
+
+        :raises IndexMismatchError: if the new generation was made otherwise or is damaged; the one before stays.
+        """
+        from index.manifest import current_generation
+        from index.store import open_generation
+
+        known = self._newest.generation
+        if current_generation(known.folder) == known.name:
+            return False
+        generation = open_generation(known.folder, self._encoder.fingerprint, known=known)
+        self._newest = View(generation, _resolver_of(generation))
+        return True
+
+    @contextmanager
+    def pinned(self) -> Iterator[None]:
+        """Hold this context to one generation: what several calls say inside fits together."""
+        token = _pinned.set((self, self._view))
+        try:
+            yield
+        finally:
+            _pinned.reset(token)
+
+    @property
+    def _view(self) -> View:
+        held = _pinned.get()
+        return held[1] if held and held[0] is self else self._newest
+
+    @property
+    def _segments(self) -> dict[str, Segment]:
+        return self._view.segments
+
+    @property
+    def _resolver(self) -> AppResolver:
+        return self._view.resolver
+
+    @_of_one_generation
     def ask(self, question: str, app: str | None = None, history: Sequence[Turn | str] = (), top_k: int = 3) -> Answer:
         """Answer ``question`` with the clauses that say so, or decline and say how.
 
@@ -135,11 +210,7 @@ class Assistant:
         judged = list(zip(asked, encoded, strict=False))
         sought = judged[: len(parts)]
         alone_sought = judged[len(parts) :] if alone in complete else []
-        if any(mention.invented for mention in named.mentions):
-            # What looked like a name may be what the question is about: 今天天气怎么样.
-            full = self._understand(simplify(question), language)
-            judged = [(full, self._encode(full))]
-        on_topic = any(self._decision.is_on_topic(text.vector, one.concept_count) for one, text in judged)
+        on_topic = self._is_on_topic(question, named, judged)
         if app is not None:
             subjects: tuple[str, ...] = (self._resolver.find(app) or well_formed(app),)
         else:
@@ -162,6 +233,7 @@ class Assistant:
             return self._which_app(self._whole(complete, sought))
         return self._answer(segment, self._judge_parts(segment, sought, alone_sought), min(top_k, MAX_CITATIONS))
 
+    @_of_one_generation
     def search(self, query: str, app: str | None = None, top_k: int = 10, rerank: bool = True) -> tuple[Passage, ...]:
         """Return the ``top_k`` best clauses of ``app``, else of the apps that ``query`` names, else of all.
 
@@ -188,27 +260,57 @@ class Assistant:
 
         :param apps: names of apps; without them, those that the question names, else all.
         """
+        return tuple(self.compare_each(question, apps))
+
+    @_of_one_generation
+    def compare_each(self, question: str, apps: Sequence[str] | None = None) -> Iterator[Row]:
+        """Give the rows of :meth:`compare` one by one, each when it is asked for.
+
+        The question is understood at the call, and all rows are of the generation of that moment.
+        """
         named = self._resolver.resolve(well_formed(question))
         asked = self._understand(simplify(named.stripped), detect_language(question))
         if apps is None:
             subjects = named.subjects or self.apps()
         else:
             subjects = tuple(dict.fromkeys(self._resolver.find(name) or well_formed(name) for name in apps))
-        return self._compare(subjects, (asked, self._encode(asked)))[0]
+        judged = self._rows(subjects, (asked, self._encode(asked)), self._segments)
+        return (row for row, _ in judged)
 
-    def policy(self, app: str) -> Policy:
-        """Return the policy of ``app``, given by its name or an alias.
+    @_of_one_generation
+    def is_on_topic(self, question: str) -> bool:
+        """Say whether ``question`` is about what policies speak of; :meth:`ask` declines one that is not."""
+        question = well_formed(question)
+        if is_gibberish(question):
+            return False
+        named = self._resolver.resolve(question)
+        language = detect_language(question)
+        parts = split_parts(simplify(named.stripped), language=language)
+        asked = [self._understand(part, language) for part in parts]
+        return self._is_on_topic(question, named, [(one, self._encode(one)) for one in asked])
 
-        :raises ValueError: if it is not in the index.
+    def policy(self, app: str, version: str | None = None) -> Policy:
+        """Return the policy of ``app``, given by its name or an alias: the current version, or the one asked for.
+
+        :param version: a version's number among those of :meth:`versions` (the oldest is 1), its date, or the beginning
+            of its ``policy_id``.
+        :raises ValueError: if app or version is not in the index.
         """
-        return self._segment(app).policy
+        return self._outlined(app, version)[0]
 
-    def clauses(self, app: str) -> tuple[Clause, ...]:
-        """Return the clauses of ``app`` in the order of the text.
+    def clauses(self, app: str, version: str | None = None) -> tuple[Clause, ...]:
+        """Return the clauses of ``app`` in the order of the text; ``version`` as for :meth:`policy`.
 
-        :raises ValueError: if it is not in the index.
+        :raises ValueError: if app or version is not in the index.
         """
-        return self._segment(app).clauses
+        return self._outlined(app, version)[1]
+
+    def versions(self, app: str) -> tuple[Version, ...]:
+        """Return the versions of the policy of ``app``, oldest first; the last is the current one.
+
+        :raises ValueError: if the app is not in the index.
+        """
+        return self._view.generation.versions_of(self._segment(app).policy.app)
 
     def rendering(self, app: str, start: int, end: int) -> str | None:
         """Return the unofficial English of what ``app``'s policy says from ``start`` to ``end``; ``None`` without one.
@@ -242,15 +344,31 @@ class Assistant:
 
     def verify(self, citation: Citation) -> bool:
         """Say whether the citation's text and quote still stand at their offsets in the version it names."""
-        for segment in self._segments.values():
-            if segment.policy.policy_id == citation.policy_id:
-                policy = segment.policy
-                return (
-                    policy.sha256 == citation.sha256
-                    and policy.text[citation.text_start : citation.text_end] == citation.text
-                    and policy.text[citation.start : citation.end] == citation.quote
-                )
-        return False
+        version = self.version_of(citation.policy_id)
+        if version is None:
+            return False
+        policy = self.policy(version.app, version.policy_id)
+        return (
+            policy.sha256 == citation.sha256
+            and policy.text[citation.text_start : citation.text_end] == citation.text
+            and policy.text[citation.start : citation.end] == citation.quote
+        )
+
+    def version_of(self, policy_id: str) -> Version | None:
+        """Return the version with that ``policy_id``, current or old; ``None`` if the index has none."""
+        return next((one for one in self._view.generation.versions if one.policy_id == policy_id), None)
+
+    def _outlined(self, app: str, version: str | None) -> tuple[Policy, tuple[Clause, ...]]:
+        from index.manifest import find_version
+
+        with self.pinned():
+            segment = self._segment(app)
+            if version is None:
+                return segment.policy, segment.clauses
+            found = find_version(self.versions(app), version)
+            if found.is_current:
+                return segment.policy, segment.clauses
+            return self._view.generation.read_version(found)
 
     def _segment(self, app: str) -> Segment:
         name = self._resolver.find(app)
@@ -284,6 +402,16 @@ class Assistant:
             if subjects:
                 return tuple(dict.fromkeys(self._resolver.find(name) or name for name in subjects))
         return ()
+
+    def _is_on_topic(self, question: str, named: Resolution, sought: Sequence[Sought]) -> bool:
+        """Say whether one of ``sought``, the parts of ``question`` without its apps, is about what policies speak of.
+
+        What looked like a name may be what the question is about: 今天天气怎么样.
+        """
+        if any(mention.invented for mention in named.mentions):
+            full = self._understand(simplify(question), sought[0][0].language)
+            sought = [(full, self._encode(full))]
+        return any(self._decision.is_on_topic(text.vector, one.concept_count) for one, text in sought)
 
     def _understand(self, text: str, language: Language) -> Asked:
         return understand(text, language, self._glossary)
@@ -396,16 +524,19 @@ class Assistant:
 
     def _compare(self, subjects: Sequence[str], sought: Sought) -> tuple[tuple[Row, ...], float]:
         """Return one row an app, and the confidence of the surest."""
-        rows: list[Row] = []
-        confidence = 0.0
+        judged = list(self._rows(subjects, sought, self._segments))
+        return tuple(row for row, _ in judged), max((confidence for _, confidence in judged), default=0.0)
+
+    def _rows(
+        self, subjects: Sequence[str], sought: Sought, segments: Mapping[str, Segment]
+    ) -> Iterator[tuple[Row, float]]:
+        """Yield each subject's row, and how likely its best clause answers."""
         for app in subjects:
-            if app in self._segments:
-                verdict = self._judge(self._segments[app], sought)
-                confidence = max(confidence, verdict.confidence)
-                rows.append(self._row(verdict))
+            if app in segments:
+                verdict = self._judge(segments[app], sought)
+                yield self._row(verdict), verdict.confidence
             else:
-                rows.append(Row(app, "unknown_app", message("answer.unknown_app", sought[0].language, name=app)))
-        return tuple(rows), confidence
+                yield Row(app, "unknown_app", message("answer.unknown_app", sought[0].language, name=app)), 0.0
 
     def _row(self, verdict: Verdict) -> Row:
         language = verdict.asked.language
@@ -421,6 +552,10 @@ def _is_name_alone(named: Resolution, text: str) -> bool:
     """Say whether a question is nothing but one app's name; ``text`` is what is left of it without the name."""
     names = [mention.name for mention in named.mentions]
     return len(names) == 1 and simplify(names[0]) == re.sub(r"\W+$", "", text)
+
+
+def _resolver_of(generation: Generation) -> AppResolver:
+    return AppResolver([segment.policy for segment in generation.segments], load_known_apps())
 
 
 def _turn(turn: Turn | str) -> Turn:

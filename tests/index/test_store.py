@@ -109,7 +109,7 @@ def test_a_folder_without_an_index_says_how_to_build_one(tmp_path):
 
 def test_an_index_of_another_model_does_not_load(tmp_path):
     build_index([FIRST], tmp_path, FakeEncoder())
-    with pytest.raises(IndexMismatchError, match=r"another encoder[\s\S]*wentiao index build"):
+    with pytest.raises(IndexMismatchError, match=r"another encoder[\s\S]*wentiao index repair"):
         open_generation(tmp_path, "another model")
 
 

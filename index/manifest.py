@@ -1,0 +1,169 @@
+"""The manifest of a generation: which versions of which policies an index holds, and what made it.
+
+Layout of an index folder::
+
+    CURRENT                       the name of the generation that readers open
+    generations/<sha256>.json     its manifest: what made it, and every version with the sha256 of every file
+    segments/<name>/              one policy version (index/segment.py)
+    snapshots/<name>              the name of a generation that the maintainer named
+
+A manifest is named by the hash of its bytes and lists the hash of every file, so that ``CURRENT`` vouches for all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from index.errors import IndexMismatchError, IndexNotBuiltError
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version of an app's policy in an index.
+
+    ``date`` is the policy's own, ``added`` when it came into the index (ISO 8601, UTC); ``segment`` names its folder,
+    and ``files`` the sha256 of each file in it. ``shipped``: it came with the project, which may replace it.
+    """
+
+    app: str
+    policy_id: str
+    sha256: str
+    date: str | None
+    added: str
+    is_current: bool
+    segment: str
+    files: Mapping[str, str]
+    shipped: bool = False
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """All versions of an index, those of an app together, oldest first; the last of an app may be its current one.
+
+    ``shipped`` is the hash of the shipped policies that the default index was made of, else empty.
+    """
+
+    made_by: Mapping[str, str]
+    versions: tuple[Version, ...]
+    shipped: str = ""
+
+    @property
+    def current(self) -> tuple[Version, ...]:
+        """The version of every app that questions are answered from."""
+        return tuple(version for version in self.versions if version.is_current)
+
+
+def find_version(versions: Sequence[Version], wanted: str) -> Version:
+    """Return the version that ``wanted`` names: its number from 1, its date, or the beginning of its ``policy_id``.
+
+    :param versions: those of one app, oldest first.
+    :raises ValueError: if it names none, or several.
+    """
+    if wanted.isdecimal() and 1 <= int(wanted) <= len(versions):
+        return versions[int(wanted) - 1]
+    found = [one for one in versions if one.date == wanted or (len(wanted) >= 4 and one.policy_id.startswith(wanted))]
+    if len(found) == 1:
+        return found[0]
+    listed = "; ".join(f"{number}: {one.policy_id}, {one.date}" for number, one in enumerate(versions, start=1))
+    kind = "several versions" if found else "no version"
+    raise ValueError(f"{wanted!r} names {kind} of {versions[-1].app!r}; there are {listed}")
+
+
+def current_generation(out: Path) -> str:
+    """Return the name of the generation that ``CURRENT`` names.
+
+    :raises IndexNotBuiltError: if there is no index.
+    :raises IndexMismatchError: if the file is damaged.
+    """
+    try:
+        return (out / "CURRENT").read_text(encoding="ascii").strip()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise IndexNotBuiltError(f"no index at {out}; build one:\n  {build_command(out)}") from error
+    except UnicodeDecodeError as error:
+        raise IndexMismatchError(
+            f"{out / 'CURRENT'} is damaged; build the index again:\n  {build_command(out)}"
+        ) from error
+
+
+def read_manifest(out: Path, generation: str | None = None) -> Manifest:
+    """Read the manifest of a generation, by default the current one.
+
+    :raises IndexNotBuiltError: if there is no index, or no such generation.
+    :raises IndexMismatchError: if the manifest is damaged or of another format.
+    """
+    name = generation or current_generation(out)
+    try:
+        content = (out / "generations" / f"{name}.json").read_bytes()
+    except FileNotFoundError as error:
+        raise IndexNotBuiltError(
+            f"no generation {name[:12]} at {out}; build the index:\n  {build_command(out)}"
+        ) from error
+    if hashlib.sha256(content).hexdigest() != name:
+        raise IndexMismatchError(f"generation {name[:12]} of {out} is damaged; build it again:\n  {build_command(out)}")
+    record = json.loads(content)
+    if "versions" not in record:
+        raise IndexMismatchError(
+            f"the index at {out} was made with another format; build it again:\n  {build_command(out)}"
+        )
+    versions = tuple(Version(**version) for version in record["versions"])
+    return Manifest(record["made_by"], versions, record["shipped"])
+
+
+def write_generation(out: Path, manifest: Manifest) -> str:
+    """Write the manifest and make it the current generation, in one step for every reader; return its name."""
+    content = json.dumps(asdict(manifest), ensure_ascii=False, sort_keys=True).encode()
+    name = hashlib.sha256(content).hexdigest()
+    folder = out / "generations"
+    folder.mkdir(exist_ok=True)
+    replace_file(folder / f"{name}.json", content)
+    replace_file(out / "CURRENT", f"{name}\n".encode())
+    _log.info("generation %s of %s is current", name[:12], out)
+    return name
+
+
+def build_command(out: Path) -> str:
+    """Return the command that makes an index anew from files."""
+    return f"wentiao index build --policies FOLDER --out {out}"
+
+
+def repair_command(out: Path) -> str:
+    """Return the command that makes an index whole from the texts in it."""
+    return f"wentiao index repair --out {out}"
+
+
+def hash_files(folder: Path) -> dict[str, str]:
+    """Return the sha256 of every file below ``folder``, by its path in it."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file so that it is there whole, or as it was before, whenever the machine stops."""
+    handle, partial = tempfile.mkstemp(prefix=".partial-", dir=path.parent)
+    with os.fdopen(handle, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+    sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """Make a file, or the entries of a folder, durable."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
