@@ -1,4 +1,4 @@
-"""Files -> policies: decoding, and what the catalogue beside the files states."""
+"""Files -> policies: what is in them, and what the catalogue beside the files states."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from corpus.blocks import ZERO_WIDTH
 from corpus.datatypes import Policy
+from corpus.formats import SUFFIXES, read_file
+from corpus.from_text import decode_policy as decode_policy
+from corpus.from_text import read_markdown
 from corpus.metadata import read_metadata
 
-_SUFFIXES = (".txt", ".md")
-_ALLOWED = "allowed is text in UTF-8 (with or without BOM) or GB18030"
-_CONTROL = frozenset(map(chr, range(32))) - set("\t\n\x0b\x0c\r")
+_ALLOWED = frozenset(("name", "aliases", "operator", "updated", "effective", "source", "contact"))
 
 
 def default_policies_folder() -> Path:
@@ -24,41 +24,20 @@ def default_policies_folder() -> Path:
     return Path(__file__).parent / "policies"
 
 
-def decode_policy(data: bytes, *, name: str) -> str:
-    """Decode a policy file; newlines become ``\\n`` and a leading BOM goes, nothing else changes.
-
-    :param name: the file's name, for the error messages.
-    :raises ValueError: if the data is empty, blank, binary or in another encoding.
-    """
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        try:
-            text = data.decode("gb18030")
-        except UnicodeDecodeError as exc:
-            raise ValueError(f"{name}: {len(data)} bytes in an unknown encoding; {_ALLOWED}") from exc
-    if control := next((character for character in text if character in _CONTROL), None):
-        raise ValueError(f"{name}: binary data (character {control!r}, {len(data)} bytes); {_ALLOWED}")
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    if not text.strip().strip(ZERO_WIDTH).strip():
-        raise ValueError(f"{name}: empty ({len(data)} bytes); {_ALLOWED}, with at least one word in it")
-    return text
-
-
 def load_policies(folders: Sequence[Path]) -> tuple[Policy, ...]:
-    """Read every ``.txt`` and ``.md`` file of ``folders``, in order of folder and file name.
+    """Read every file of ``folders`` in a format of `corpus.formats.SUFFIXES`, in order of folder and file name.
 
     A ``catalog.toml`` in a folder states name, aliases, operator, dates, source and contact by file name; without an
     entry the app is the NFC file stem and the rest is what the text itself states.
 
     :raises FileNotFoundError: if a folder does not exist.
-    :raises ValueError: if a file cannot be decoded, the catalogue is not valid or names a file that is not there, or
+    :raises ValueError: if a file cannot be read, the catalogue is not valid or names a file that is not there, or
         two files are of the same app.
     """
     policies: dict[str, tuple[Policy, Path]] = {}
     for folder in folders:
         catalog = _read_catalog(folder)
-        paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES and path.is_file())
+        paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
         unknown = set(catalog) - {unicodedata.normalize("NFC", path.name) for path in paths}
         if unknown:
             raise ValueError(f"{folder / 'catalog.toml'}: no such file: {', '.join(sorted(unknown))}")
@@ -84,22 +63,26 @@ def _read_catalog(folder: Path) -> dict[str, dict[str, Any]]:
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder of policies")
     path = folder / "catalog.toml"
-    if not path.exists():
-        return {}
+    return parse_catalog(path.read_bytes(), name=str(path)) if path.exists() else {}
+
+
+def parse_catalog(data: bytes, *, name: str) -> dict[str, dict[str, Any]]:
+    """Read a ``catalog.toml``: what it states by NFC file name.
+
+    :raises ValueError: if it is no TOML in UTF-8 or holds what no catalogue does; the message begins with ``name``.
+    """
     try:
-        entries = tomllib.loads(path.read_text(encoding="utf-8"))
+        entries = tomllib.loads(data.decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-        raise ValueError(f"{path}: not a TOML file in UTF-8: {exc}") from exc
-    allowed = {"name", "aliases", "operator", "updated", "effective", "source", "contact"}
+        raise ValueError(f"{name}: not a TOML file in UTF-8: {exc}") from exc
     for file_name, entry in entries.items():
-        if not isinstance(entry, dict) or set(entry) - allowed:
-            raise ValueError(f"{path}: [{file_name}] may hold only {', '.join(sorted(allowed))}")
+        if not isinstance(entry, dict) or set(entry) - _ALLOWED:
+            raise ValueError(f"{name}: [{file_name}] may hold only {', '.join(sorted(_ALLOWED))}")
     return {unicodedata.normalize("NFC", file_name): entry for file_name, entry in entries.items()}
 
 
-def _read_policy(path: Path, entry: dict[str, Any] | None) -> Policy:
-    text = decode_policy(path.read_bytes(), name=path.name)
-    stem = unicodedata.normalize("NFC", path.stem)
+def make_policy(text: str, *, stem: str, entry: dict[str, Any] | None) -> Policy:
+    """Make a policy of what its catalogue entry states, or without one of its name and what the text states."""
     if entry is None:
         found = read_metadata(text, app=stem)
         return Policy(
@@ -121,3 +104,18 @@ def _read_policy(path: Path, entry: dict[str, Any] | None) -> Policy:
         source=entry.get("source"),
         contact=entry.get("contact"),
     )
+
+
+def _read_policy(path: Path, entry: dict[str, Any] | None) -> Policy:
+    return make_policy(_read_text(path), stem=unicodedata.normalize("NFC", path.stem), entry=entry)
+
+
+def _read_text(path: Path) -> str:
+    """Text and Markdown are decoded here; what needs a parser is read in a process of its own."""
+    suffix = path.suffix.lower()
+    if suffix == ".txt":
+        return decode_policy(path.read_bytes(), name=path.name)
+    try:
+        return read_markdown(path.read_bytes()) if suffix == ".md" else read_file(path)
+    except ValueError as exc:
+        raise ValueError(f"{path.name}: {exc}") from exc

@@ -1,0 +1,439 @@
+"""Bytes of a PDF -> its text in reading order, the lines of a paragraph joined again, page furniture left out."""
+
+from __future__ import annotations
+
+import re
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from corpus.blocks import ends_sentence
+from corpus.numbering import Marker, read_marker
+from corpus.printed import WIDE
+
+if TYPE_CHECKING:
+    from pypdfium2 import PdfPage
+
+_OPENERS = "(（[【《「“‘"
+_CLOSERS = ")）]】》」”’，。、；：！？,.;:!?%％"
+_PAGE_NUMBER = re.compile(
+    r"(?:第\s*)?[-–—~·|\s]*(?:page\s*)?(?P<page>\d{1,4})\s*(?:页|頁)?(?:\s*(?:[/,，、]|of)?\s*(?:共|总)?\s*\d{1,4}\s*(?:页|頁)?)?"
+    r"[-–—~·|\s]*",
+    re.IGNORECASE,
+)
+_WIDE_CHARACTER = re.compile(f"[{WIDE}]")
+_WORD = re.compile(r"[A-Za-z]+(?:-[A-Za-z]+)*")
+_ADDRESS = re.compile(r"(?:https?://|www\.|@)[!-~]*$")
+_EDGE_LINES = 3
+
+
+@dataclass(frozen=True)
+class _Character:
+    text: str
+    left: float
+    right: float
+    bottom: float
+    top: float
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A line as it is drawn; lengths in points, ``y`` its middle, counted from the foot of the page.
+
+    ``need`` is the room that its first word takes, which the line before did not have if it was merely wrapped.
+    """
+
+    text: str
+    left: float
+    right: float
+    y: float
+    size: float
+    need: float
+    page: int
+    column: int = 0
+    cells: int = 1
+
+    @property
+    def key(self) -> str:
+        return re.sub(r"\d+", "0", re.sub(r"\s+", "", self.text))
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """What the lines of a document have in common: margins by column, the pitch of lines, the kind of paragraph."""
+
+    left: dict[int, float]
+    right: dict[int, float]
+    pitch: float
+    first_line_indented: bool
+    words: Counter[str]
+
+
+def read_pdf(data: bytes, *, max_pages: int) -> str:
+    """Return the text of a PDF, a line a paragraph, heading, item or table row.
+
+    :raises ValueError: if the file is encrypted, damaged, too long, a scan, or its letters cannot be read as text.
+    """
+    import pypdfium2
+
+    try:
+        document = pypdfium2.PdfDocument(data)
+    except pypdfium2.PdfiumError as exc:
+        if "password" in str(exc).lower():
+            raise ValueError("the PDF is encrypted; take off its password and save it again") from exc
+        raise ValueError("not a PDF that can be read (damaged, or cut off); save or download it again") from exc
+    if len(document) > max_pages:
+        raise ValueError(f"the PDF has {len(document)} pages; allowed are {max_pages}")
+    pages: list[list[_Line]] = []
+    pictures: list[int] = []
+    characters = 0
+    for number in range(len(document)):
+        page = document[number]
+        found = _read_characters(page)
+        visible = sum(not character.text.isspace() for character in found)
+        characters += visible
+        if visible < 4 and _is_picture(page):
+            pictures.append(number + 1)
+        pages.append(_read_lines(found, number))
+        page.close()
+    if pictures and (characters < 20 or len(pictures) == len(document)):
+        raise ValueError(
+            "the PDF is a scan: its pages are pictures without text; text recognition (OCR) is needed first"
+        )
+    if pictures:
+        named = ", ".join(map(str, pictures[:10])) + (", …" if len(pictures) > 10 else "")
+        raise ValueError(f"pages that are pictures without text: {named}; text recognition (OCR) is needed first")
+    if not characters:
+        raise ValueError("no text in the PDF; if its pages show text, text recognition (OCR) is needed first")
+    unreadable = sum(_is_unreadable(c) for page in pages for line in page for c in line.text)
+    if unreadable > 0.1 * characters:
+        raise ValueError(
+            f"{unreadable} of {characters} letters of the PDF have no meaning as text (its fonts do not say which they"
+            " are); text recognition (OCR) is needed first"
+        )
+    lines = [line for page in _without_furniture(pages) for line in page]
+    return "\n".join(_join_paragraphs(lines, _measure(lines))) + "\n" if lines else ""
+
+
+def _is_unreadable(character: str) -> bool:
+    return character == "\ufffd" or ("\ue000" <= character <= "\uf8ff" and character not in "\uf06c\uf0b7\uf09f\uf0d8")
+
+
+def _is_picture(page: PdfPage) -> bool:
+    """Whether pictures cover a third of the page."""
+    import pypdfium2.raw as raw
+
+    width, height = page.get_size()
+    covered = 0.0
+    for picture in page.get_objects(filter=[raw.FPDF_PAGEOBJ_IMAGE]):
+        left, bottom, right, top = picture.get_bounds()
+        covered += max(0.0, min(right, width) - max(left, 0.0)) * max(0.0, min(top, height) - max(bottom, 0.0))
+    return bool(covered >= width * height / 3)
+
+
+# -- characters to lines
+
+
+def _read_characters(page: PdfPage) -> list[_Character]:
+    """The characters of a page in the order of the file; a line break that PDFium made is a newline without a box."""
+    import pypdfium2.raw as raw
+
+    text_page = page.get_textpage()
+    box = raw.FS_RECTF()
+    found: list[_Character] = []
+    count = raw.FPDFText_CountChars(text_page.raw)
+    pending = 0
+    for index in range(count):
+        code = raw.FPDFText_GetUnicode(text_page.raw, index)
+        if 0xD800 <= code < 0xDC00:  # the first half of a character outside the basic plane
+            pending = code
+            continue
+        if 0xDC00 <= code < 0xE000:
+            code = 0x10000 + ((pending - 0xD800) << 10) + (code - 0xDC00) if pending else 0xFFFD
+        pending = 0
+        text = "-" if code in (0x02, 0xFFFE) or raw.FPDFText_IsHyphen(text_page.raw, index) == 1 else chr(code)
+        if text in "\r\n":
+            found.append(_Character("\n", 0, 0, 0, 0))
+            continue
+        if text < " " or text == "\ufeff":
+            continue
+        raw.FPDFText_GetLooseCharBox(text_page.raw, index, box)
+        text = " " if text.isspace() else text
+        found.append(_Character(text, box.left, box.right, box.bottom, box.top))
+    text_page.close()
+    for index in range(len(found) - 1):  # a wide “ that was pushed under the ( before it comes first by its left edge
+        one, other = found[index], found[index + 1]
+        if one.text in "“‘《「" and other.text in "([" and one.right - other.left > 0.3 * (one.right - one.left):
+            found[index], found[index + 1] = other, one
+    return found
+
+
+def _read_lines(characters: Sequence[_Character], page: int) -> list[_Line]:
+    segments = [segment for segment in _split_segments(characters) if any(c.text != " " for c in segment)]
+    gutter = _find_gutter(segments)
+    if gutter is None:
+        return list(_make_rows(segments, page, 0))
+    lines: list[_Line] = []
+    for band in _split_bands(segments, gutter):
+        for column, part in enumerate(band):
+            lines.extend(_make_rows(part, page, column))
+    return lines
+
+
+def _split_segments(characters: Iterable[_Character]) -> Iterator[list[_Character]]:
+    """Runs of characters on one line without a wide gap."""
+    segment: list[_Character] = []
+    for character in characters:
+        if character.text == "\n":
+            yield segment
+            segment = []
+            continue
+        if segment and character.text != " ":
+            last = next((c for c in reversed(segment) if c.text != " "), segment[-1])
+            height = max(last.top - last.bottom, character.top - character.bottom, 1.0)
+            apart = abs(_middle(last) - _middle(character)) > 0.6 * height
+            if apart or character.left - last.right > 2 * height or character.left < segment[0].left - height:
+                yield segment
+                segment = []
+        segment.append(character)
+    yield segment
+
+
+def _middle(character: _Character) -> float:
+    return (character.bottom + character.top) / 2
+
+
+def _find_gutter(segments: Sequence[list[_Character]]) -> float | None:
+    """Where a page of two columns is parted: next to nothing crosses it, and the lines on both sides are full."""
+    if len(segments) < 20:
+        return None
+    left = min(segment[0].left for segment in segments)
+    right = max(segment[-1].right for segment in segments)
+    width = right - left
+    for step in range(40, 61):
+        gutter = left + width * step / 100
+        before = [segment for segment in segments if segment[-1].right <= gutter + 2]
+        after = [segment for segment in segments if segment[0].left >= gutter - 2]
+        if min(len(before), len(after)) < 8 or len(before) + len(after) < 0.85 * len(segments):
+            continue
+        full = [
+            statistics.median(segment[-1].right - segment[0].left for segment in side) > 0.3 * width
+            for side in (before, after)
+        ]
+        if all(full):
+            return gutter
+    return None
+
+
+def _split_bands(segments: Sequence[list[_Character]], gutter: float) -> Iterator[tuple[list[list[_Character]], ...]]:
+    """From the top: what crosses the gutter parts the page into bands, each its left column and then its right."""
+    left: list[list[_Character]] = []
+    right: list[list[_Character]] = []
+    for segment in sorted(segments, key=lambda segment: -_middle(segment[0])):
+        if segment[-1].right <= gutter + 2:
+            left.append(segment)
+        elif segment[0].left >= gutter - 2:
+            right.append(segment)
+        else:
+            yield left, right
+            left, right = [], []
+            yield ([segment],)
+    yield left, right
+
+
+def _make_rows(segments: Sequence[list[_Character]], page: int, column: int) -> Iterator[_Line]:
+    """Lines from top to bottom; segments at one height become one line with tabs between them."""
+    rows: list[list[list[_Character]]] = []
+    for segment in sorted(segments, key=lambda segment: (-_middle(segment[0]), segment[0].left)):
+        height = _height(segment)
+        if rows and abs(_middle(rows[-1][0][0]) - _middle(segment[0])) <= 0.4 * max(height, _height(rows[-1][0])):
+            rows[-1].append(segment)
+        else:
+            rows.append([segment])
+    for row in rows:
+        row.sort(key=lambda segment: segment[0].left)
+        text = ""
+        for before, segment in pairwise([row[0], *row]):
+            piece = "".join(character.text for character in segment)
+            if not text:
+                text = piece
+                continue
+            gap = segment[0].left - before[-1].right
+            text = text.rstrip(" ") + ("\t" if gap > _height(segment) else "") + piece.lstrip(" ")
+        characters = [c for segment in row for c in segment if c.text != " "]
+        text = text.strip(" ") + (" " if text.endswith(" ") else "")
+        size = statistics.median(c.top - c.bottom for c in characters)
+        yield _Line(
+            text=text,
+            left=characters[0].left,
+            right=max(c.right for c in characters),
+            y=statistics.median(_middle(c) for c in characters),
+            size=size,
+            need=_first_word(characters, row[0]),
+            page=page,
+            column=column,
+            cells=text.count("\t") + 1,
+        )
+
+
+def _height(segment: Sequence[_Character]) -> float:
+    return max(1.0, statistics.median(c.top - c.bottom for c in segment))
+
+
+def _first_word(characters: Sequence[_Character], segment: Sequence[_Character]) -> float:
+    """Width of what cannot be parted at the beginning of a line: a Latin word, or a character and its marks."""
+    start = next(index for index, c in enumerate(segment) if c.text != " ")
+    end = start
+    while end + 1 < len(segment) and segment[end].text in _OPENERS:
+        end += 1
+    if not _WIDE_CHARACTER.match(segment[end].text):
+        while end + 1 < len(segment) and "!" <= segment[end + 1].text <= "~":
+            end += 1
+    while end + 1 < len(segment) and segment[end + 1].text in _CLOSERS:
+        end += 1
+    return segment[end].right - characters[0].left
+
+
+# -- page numbers and repeated lines
+
+
+def _without_furniture(pages: Sequence[Sequence[_Line]]) -> list[list[_Line]]:
+    """Leave out page numbers, and lines that come back at the same height at the edge of several pages."""
+    edges = [(index, line) for index, page in enumerate(pages) for line in (*page[:_EDGE_LINES], *page[-_EDGE_LINES:])]
+    filled = sum(1 for page in pages if page)
+    repeated: set[tuple[str, int]] = set()
+    places: dict[tuple[str, int], set[int]] = {}
+    for index, line in edges:
+        for height in (round(line.y / 4), round(line.y / 4) + 1):
+            places.setdefault((line.key, height), set()).add(index)
+    for place, seen in places.items():
+        if len(seen) >= max(2, min(3, filled)) and len(seen) >= 0.4 * filled:
+            repeated.add(place)
+    kept = []
+    for page in pages:
+        lines = list(page)
+        while lines and _is_furniture(lines[-1], repeated, filled):
+            lines.pop()
+        while lines and _is_furniture(lines[0], repeated, filled):
+            lines.pop(0)
+        kept.append(lines)
+    return kept
+
+
+def _is_furniture(line: _Line, repeated: set[tuple[str, int]], filled: int) -> bool:
+    comes_back = any((line.key, height) in repeated for height in (round(line.y / 4), round(line.y / 4) + 1))
+    number = _PAGE_NUMBER.fullmatch(line.text.strip())
+    if number is not None and (line.y < 90 or comes_back):
+        bare = line.text.strip().isdecimal()
+        return not bare or abs(int(number["page"]) - line.page - 1) <= 1 or comes_back
+    return comes_back and filled > 1 and read_marker(line.text) is None
+
+
+# -- lines to paragraphs
+
+
+def _measure(lines: Sequence[_Line]) -> _Layout:
+    columns = {line.column for line in lines}
+    lefts: dict[int, float] = {}
+    rights: dict[int, float] = {}
+    for column in columns:
+        inside = [line for line in lines if line.column == column]
+        counts = Counter(round(line.left) for line in inside)
+        lefts[column] = min((x for x, count in counts.items() if count >= 0.1 * len(inside)), default=0)
+        ends = sorted(line.right for line in inside)
+        rights[column] = ends[max(0, int(0.98 * len(ends)) - 1)] if len(ends) > 5 else ends[-1]
+    pitches = Counter(
+        round(above.y - line.y)
+        for above, line in pairwise(lines)
+        if above.page == line.page and above.column == line.column and 0 < above.y - line.y < 4 * line.size
+    )
+    narrow = [pitch for pitch, count in pitches.items() if count >= 0.15 * max(pitches.values())]
+    layout = _Layout(lefts, rights, float(min(narrow, default=20)), False, _count_words(lines))
+    back, straight = 0, 0
+    for line, below in pairwise(lines):
+        if _is_full(line, below, layout) and line.left > lefts[line.column] + 0.8 * line.size:
+            back += abs(below.left - lefts[below.column]) < 0.5 * line.size
+            straight += abs(below.left - line.left) < 0.5 * line.size
+    return _Layout(lefts, rights, layout.pitch, back > straight, layout.words)
+
+
+def _count_words(lines: Sequence[_Line]) -> Counter[str]:
+    return Counter(word.lower() for line in lines for word in _WORD.findall(line.text))
+
+
+def _is_full(line: _Line, below: _Line, layout: _Layout) -> bool:
+    """Whether the first word of the line below had no room left at the end of this one."""
+    space = 0.35 if line.text[-1:].isascii() and below.text[:1].isascii() else 0.15
+    return line.right + below.need > layout.right[line.column] - space * line.size
+
+
+def _join_paragraphs(lines: Sequence[_Line], layout: _Layout) -> Iterator[str]:
+    paragraph: list[_Line] = []
+    text = ""
+    marker: Marker | None = None
+    for line in lines:
+        if paragraph and _goes_on(paragraph, text, marker, line, layout):
+            text = _join(text, line.text, layout.words)
+            paragraph.append(line)
+            continue
+        if text.strip():
+            yield text.strip()
+        paragraph, text = [line], line.text
+        marker = read_marker(text)
+    if text.strip():
+        yield text.strip()
+
+
+def _goes_on(paragraph: Sequence[_Line], text: str, marker: Marker | None, line: _Line, layout: _Layout) -> bool:
+    """Whether ``line`` is the paragraph's next line, and only the width of the page parted them."""
+    last = paragraph[-1]
+    if last.cells > 1 or line.cells > 1 or not _is_full(last, line, layout):
+        return False
+    if abs(last.size - line.size) > 0.3 * last.size:  # Latin letters alone have boxes a tenth higher
+        return False
+    same_page = last.page == line.page and last.column == line.column
+    if same_page and last.y - line.y > 1.3 * layout.pitch + 1:
+        return False
+    ended = ends_sentence(text.rstrip())
+    if ended and read_marker(line.text) is not None:
+        return False
+    shift = (line.left - layout.left[line.column]) - (last.left - layout.left[last.column])
+    if len(paragraph) > 1:
+        return abs(shift) < 0.6 * line.size or (not ended and shift < 0)
+    if shift > 0.6 * line.size:
+        return marker is not None
+    indented = last.left > layout.left[last.column] + 0.8 * last.size
+    if abs(shift) <= 0.6 * line.size and indented and layout.first_line_indented:
+        return not ended and marker is None
+    return True
+
+
+def _join(text: str, more: str, words: Counter[str]) -> str:
+    if not more.strip():
+        return text
+    if text.endswith(" "):
+        return text + more
+    before, after = text[-1:], more[0]
+    if _WIDE_CHARACTER.match(before) or _WIDE_CHARACTER.match(after):
+        return text + more
+    if _ADDRESS.search(text):
+        return text + more
+    first, second = re.search(r"[A-Za-z]+-?$", text), re.match("[A-Za-z]+", more)
+    if first is not None and second is not None:
+        if first[0].endswith("-"):
+            whole = (first[0][:-1] + second[0]).lower()
+            kept = words[f"{first[0]}{second[0]}".lower()] > words[whole]
+            return text + more if kept or second[0][0].isupper() else text[:-1] + more
+        if words[(first[0] + second[0]).lower()]:
+            return text + more
+        return f"{text} {more}"
+    if (before.isdecimal() and after.isdecimal()) or before in "-/(@._" or after in _CLOSERS:
+        return text + more
+    return f"{text} {more}" if before.isascii() and after.isascii() and _is_latin(text) else text + more
+
+
+def _is_latin(text: str) -> bool:
+    return len(_WIDE_CHARACTER.findall(text)) < 0.2 * len(text)
