@@ -30,7 +30,7 @@ from web.problems import (
     respond,
     unknown_app,
 )
-from web.reader import render_missing, render_policy
+from web.reader import BY_TOPIC, render_missing, render_policy
 from web.schema import (
     MAX_NAME_CHARACTERS,
     Alive,
@@ -150,19 +150,44 @@ def build_router(assistant: Assistant) -> APIRouter:
 
     @router.get("/read/{app:path}", include_in_schema=False)
     def read(
-        request: Request, app: str, clause: str | None = None, start: str | None = None, end: str | None = None
+        request: Request,
+        app: str,
+        version: str | None = None,
+        clause: str | None = None,
+        start: str | None = None,
+        end: str | None = None,
+        contents: str | None = None,
     ) -> Response:
         language = request_language(request)
         try:
-            policy = require(app)
+            name = require(app).app
         except UnknownAppError:
             return HTMLResponse(render_missing(app, language), status_code=404)
         is_span = OFFSET.fullmatch(start or "") and OFFSET.fullmatch(end or "")
         span = (int(start or 0), int(end or 0)) if is_span else None
         with answering():
-            clauses = assistant.clauses(app)
-        page = render_policy(policy, clauses, language=language, clause_id=clause, span=span)
-        return HTMLResponse(page, headers={"vary": "Accept-Language"})
+            versions = assistant.versions(name)
+            # A citation's address names its clause, and the clause its version: it holds after an update.
+            cited = next((one.policy_id for one in versions if (clause or "").startswith(f"{one.policy_id}.")), None)
+            unknown = None
+            try:
+                policy = assistant.policy(name, cited or version or None)
+            except ValueError:
+                policy, unknown = assistant.policy(name), version
+            labelled = assistant.topics(name)
+            listed = assistant.clauses(name, policy.policy_id)
+        page = render_policy(
+            policy,
+            listed,
+            language=language,
+            clause_id=clause,
+            span=span,
+            versions=versions,
+            unknown_version=unknown,
+            topics=labelled if any(one.clause_id in labelled for one in listed) else None,
+            by_topic=contents == BY_TOPIC,
+        )
+        return HTMLResponse(page, status_code=404 if unknown else 200, headers={"vary": "Accept-Language"})
 
     return router
 
@@ -180,19 +205,20 @@ async def stream_answer(
         with answering():
             return ask().to_dict()
 
-    yield _event("progress", {"stage": "understood", "language": language})
-    yield _event("progress", {"stage": "search"})
+    yield server_event("progress", {"stage": "understood", "language": language})
+    yield server_event("progress", {"stage": "search"})
     try:
         # Not abandoned when the caller goes away: a search that still runs counts among the threads until it ends.
         answer = await to_thread.run_sync(payload)
     except AnswerFailedError:
-        yield _event("error", make_problem("failed", 500, failure_language).to_dict())
+        yield server_event("error", make_problem("failed", 500, failure_language).to_dict())
         return
-    yield _event("answer", answer)
-    yield _event("done", {})
+    yield server_event("answer", answer)
+    yield server_event("done", {})
 
 
-def _event(name: str, data: dict[str, Any]) -> str:
+def server_event(name: str, data: dict[str, Any]) -> str:
+    """Return one event of a stream (HTML Standard, "Server-sent events")."""
     return f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"
 
 

@@ -172,7 +172,7 @@ def build_chat(assistant: Assistant) -> gr.Blocks:
                     elem_id="wt-question",
                 )
                 send = gr.Button(words("send"), variant="primary", elem_id="wt-send")
-        gr.HTML(f'<p class="wt-note">{_each("privacy")}</p>', elem_id="wt-privacy", js_on_load=None)
+        gr.HTML(f'<p class="wt-note">{_each("privacy")} {_links()}</p>', elem_id="wt-privacy", js_on_load=None)
         history = gr.JSON(visible=False)
         reply = gr.JSON(visible=False)
         language = gr.JSON(visible=False)
@@ -270,6 +270,14 @@ def _each(name: str) -> str:
     """Return a message in every language; the page's style shows the one of ``<html lang>``."""
     return "".join(
         f"<span {_shown_in(language)}>{escape(message(f'chat.{name}', language))}</span>" for language in LANGUAGES
+    )
+
+
+def _links() -> str:
+    """Return the way to the page that compares apps, in every language as :func:`_each` has it."""
+    return "".join(
+        f'<a href="compare" {_shown_in(language)}>{escape(message("compare.link", language))}</a>'
+        for language in LANGUAGES
     )
 
 

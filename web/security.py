@@ -21,11 +21,13 @@ MAX_BODY_BYTES = 64 * 1024
 
 # Gradio answers far more than its page asks for (uploads, files of the server, run history, monitoring, API pages).
 # These are the requests that the page makes; tests/web/test_page.py fails when Gradio starts to need another.
-PAGE_PATHS = re.compile(r"/|/assets/[\w.-]+|/theme\.css|/favicon\.ico|/page/[\w.-]+|/read/.+|/cited/[\w.:,-]+")
+PAGE_PATHS = re.compile(
+    r"/|/compare|/assets/[\w.-]+|/theme\.css|/favicon\.ico|/page/[\w.-]+|/(?:read|changes)/.+|/cited/[\w.:,-]+"
+)
 CALL_PATHS = re.compile(r"/gradio_api/run/predict")
 WIDGET_PATHS = re.compile(r"/widget\.js|/widget/(?:frame|demo|(?:frame|demo)\.(?:css|js))")
 READ_PATHS = re.compile(r"/healthz|/readyz|/api/v1/(?:apps|policies/.+|clauses/.+|openapi\.json|docs)")
-ASK_PATHS = re.compile(r"/api/v1/(?:ask|search|compare)|/mcp|/widget/ask")
+ASK_PATHS = re.compile(r"/api/v1/(?:ask|search|compare)|/mcp|/widget/ask|/compare/(?:rows|export)")
 
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 HOST_NAME = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:]+\]")
@@ -45,6 +47,7 @@ COMMON_HEADERS = {
 }
 CLOSED_POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 READER_POLICY = f"{CLOSED_POLICY}; style-src 'self'; img-src 'self'"
+COMPARE_POLICY = f"{CLOSED_POLICY}; style-src 'self'; script-src 'self'; connect-src 'self'"
 # Gradio compiles its HTML templates and `js=` hooks with Function() and styles elements inline. Inline scripts run
 # by their hash only, so markup that slipped through the escaping could still run nothing.
 CHAT_POLICY = (
@@ -193,8 +196,10 @@ class GuardedSend:
             headers["content-security-policy"] = own_policy
         elif self._path == "/":
             headers["content-security-policy"] = chat_policy(body)
+        elif self._path == "/compare":
+            headers["content-security-policy"] = COMPARE_POLICY
         else:
-            is_page = self._path.startswith(("/read/", "/cited/", "/api/v1/docs"))
+            is_page = self._path.startswith(("/read/", "/changes/", "/cited/", "/api/v1/docs"))
             headers["content-security-policy"] = READER_POLICY if is_page else CLOSED_POLICY
         # Gradio's names carry a hash of the content.
         if self._path.startswith("/assets/") and self._start["status"] == 200:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from retrieval import Assistant
 
-STYLES = ("theme.css", "chat.css", "reader.css", "docs.css")
-PAGE_FILES = dict.fromkeys(STYLES, "text/css") | {"chat.js": "text/javascript"}
+STYLES = ("theme.css", "chat.css", "reader.css", "docs.css", "compare.css")
+PAGE_FILES = dict.fromkeys(STYLES, "text/css") | dict.fromkeys(("chat.js", "compare.js"), "text/javascript")
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ def create_app(assistant: Assistant, settings: WebSettings) -> FastAPI:
     from web.api import add_problem_handlers, build_router
     from web.chat import mount_chat
     from web.cited import build_cited
+    from web.compare import build_comparison
     from web.frame import mount_frame
     from web.mcp import McpEndpoint
     from web.page import PageRewriter
@@ -50,6 +51,7 @@ def create_app(assistant: Assistant, settings: WebSettings) -> FastAPI:
     app = FastAPI(title="Wentiao", openapi_url=None)
     app.include_router(build_router(assistant))
     app.include_router(build_cited(assistant))
+    app.include_router(build_comparison(assistant))
     add_problem_handlers(app)
     app.router.routes.append(Route("/mcp", McpEndpoint(assistant), methods=["POST"]))
     contents = {name: (Path(__file__).parent / name).read_bytes() for name in PAGE_FILES}

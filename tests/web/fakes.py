@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from corpus.datatypes import Clause, Policy
 from corpus.load import load_policies
 from corpus.parser import split_policy
 from corpus.renderings import render_span
+from corpus.topics import Topic
+from index.manifest import Version
 from retrieval.datatypes import Answer, Citation, Fact, FactKind, Language, Passage, Row, Status, Turn
 from retrieval.question import is_elliptical
 
@@ -20,10 +23,15 @@ HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 
 
 class FakeAssistant:
-    """Answers like `retrieval.Assistant`, by the first clause that holds the topic's word. ``boom`` makes it break."""
+    """Answers like `retrieval.Assistant`, by the first clause that holds the topic's word. ``boom`` makes it break.
+
+    Of several ``policies`` of one app the last is the current version.
+    """
 
     def __init__(self, policies: Sequence[Policy] | None = None) -> None:
-        self.policies = {policy.app: policy for policy in policies or load_policies([POLICIES])}
+        policies = policies or load_policies([POLICIES])
+        self.all_versions = tuple(policies)
+        self.policies = {policy.app: policy for policy in policies}
         self.split = {app: tuple(split_policy(policy)) for app, policy in self.policies.items()}
         self.asked: list[tuple[str, str | None, tuple[object, ...]]] = []
 
@@ -33,14 +41,35 @@ class FakeAssistant:
     def near_apps(self, name: str) -> tuple[str, ...]:
         return tuple(app for app in self.policies if set(app) & set(name))[:3]
 
-    def policy(self, app: str) -> Policy:
+    def policy(self, app: str, version: str | None = None) -> Policy:
         name = self._find(app)
         if name is None:
             raise ValueError(f"no such app: {app}")
-        return self.policies[name]
+        if version is None:
+            return self.policies[name]
+        own = [policy for policy in self.all_versions if policy.app == name]
+        found = [policy for policy in own if version in (policy.date, policy.policy_id)]
+        if len(found) != 1:
+            raise ValueError(f"no such version: {version}")
+        return found[0]
 
-    def clauses(self, app: str) -> tuple[Clause, ...]:
-        return self.split[self.policy(app).app]
+    def clauses(self, app: str, version: str | None = None) -> tuple[Clause, ...]:
+        policy = self.policy(app, version)
+        return tuple(split_policy(policy)) if policy != self.policies[policy.app] else self.split[policy.app]
+
+    def versions(self, app: str) -> tuple[Version, ...]:
+        current = self.policy(app)
+        own = [policy for policy in self.all_versions if policy.app == current.app]
+        return tuple(
+            Version(
+                one.app, one.policy_id, one.sha256, one.date, f"2026-11-0{day}T08:30:00+00:00", one == current, "", {}
+            )
+            for day, one in enumerate(own, start=1)
+        )
+
+    def version_of(self, policy_id: str) -> Version | None:
+        found = (version for app in self.policies for version in self.versions(app) if version.policy_id == policy_id)
+        return next(found, None)
 
     def rendering(self, app: str, start: int, end: int) -> str | None:
         return render_span(self.clauses(app), start, end)
@@ -95,14 +124,28 @@ class FakeAssistant:
         )
 
     def compare(self, question: str, apps: Sequence[str] | None = None) -> tuple[Row, ...]:
-        rows = []
-        for app in apps or self.policies:
-            citation = self._cite(question, app)
-            if citation:
-                rows.append(Row(app, "answered", citation.quote, self._facts(citation), citation))
-            else:
-                rows.append(Row(app, "silent", f"《{app}》没有说明这一点。"))
-        return tuple(rows)
+        return tuple(self.compare_each(question, apps))
+
+    def compare_each(self, question: str, apps: Sequence[str] | None = None) -> Iterator[Row]:
+        if "boom" in question:
+            raise RuntimeError(f"no answer to {question}")
+        return (self._row(question, app) for app in apps or self.policies)
+
+    def compare_topic(self, topic: Topic, apps: Sequence[str] | None = None) -> tuple[Row, ...]:
+        return self.compare({"rights": "注销", "contact": "客服", "sharing": "第三方"}.get(topic, ""), apps)
+
+    def is_on_topic(self, question: str) -> bool:
+        return bool(question.strip()) and not re.search("天气|weather", question)
+
+    def pinned(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def topics(self, app: str) -> Mapping[str, tuple[Topic, ...]]:
+        words: dict[str, Topic] = {"注销": "rights", "联系": "contact", "第三方": "sharing"}
+        return {
+            clause.clause_id: tuple(topic for word, topic in words.items() if word in clause.text)
+            for clause in self.clauses(app)
+        }
 
     def apps_named(self, question: str) -> tuple[str, ...]:
         unknown = UNKNOWN.search(question)
@@ -126,6 +169,14 @@ class FakeAssistant:
             and policy.text[citation.text_start : citation.text_end] == citation.text
             and policy.text[citation.start : citation.end] == citation.quote
         )
+
+    def _row(self, question: str, app: str) -> Row:
+        if app not in self.policies:
+            return Row(app, "unknown_app", f"没有收录“{app}”的隐私政策，所以不能回答。")
+        citation = self._cite(question, app)
+        if citation is None:
+            return Row(app, "silent", f"《{app}》没有说明这一点。")
+        return Row(app, "answered", citation.quote, self._facts(citation), citation)
 
     def _find(self, app: str) -> str | None:
         return next((name for name, policy in self.policies.items() if app in (name, *policy.aliases)), None)
