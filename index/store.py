@@ -67,15 +67,20 @@ def build_index(policies: Sequence[Policy], out: Path, encoder: Encoder, *, prog
 
     :raises ValueError: if ``policies`` is empty or names an app twice, or one of them holds no clause.
     """
-    with locked(out):
+    with locked(out, create=True):
         return write_policies(policies, out, encoder, before=_read_versions(out), progress=progress)
 
 
 @contextmanager
-def locked(out: Path) -> Iterator[None]:
-    """Hold the index for writing; readers are not held up."""
+def locked(out: Path, *, create: bool = False) -> Iterator[None]:
+    """Hold the index for writing; readers are not held up.
+
+    :raises IndexNotBuiltError: if there is no index and none is to be created.
+    """
     from filelock import FileLock
 
+    if not create:
+        current_generation(out)
     (out / "segments").mkdir(parents=True, exist_ok=True)
     with FileLock(out / ".lock"):
         yield
@@ -204,7 +209,7 @@ def open_default(encoder: Encoder, *, progress: Progress | None = None) -> Gener
             return open_generation(out, encoder.fingerprint)
     except (IndexNotBuiltError, IndexMismatchError) as error:
         _log.info("the default index is made anew: %s", error)
-    with locked(out):
+    with locked(out, create=True):
         before = _read_versions(out)
         added, lost = recover_policies(out, [one for one in before if one.is_current and not one.shipped])
         for version in lost:

@@ -233,7 +233,10 @@ def test_a_reader_sees_one_generation_or_the_other_while_builds_run(tmp_path):
 
     builder = threading.Thread(target=build)
     builder.start()
-    seen = {tuple(one.policy.app for one in open_generation(tmp_path, encoder.fingerprint).segments) for _ in range(60)}
-    stop.set()
-    builder.join()
+    try:
+        read = [open_generation(tmp_path, encoder.fingerprint) for _ in range(60)]
+    finally:
+        stop.set()
+        builder.join()
+    seen = {tuple(segment.policy.app for segment in generation.segments) for generation in read}
     assert seen <= {("甲",), ("甲", "乙")}

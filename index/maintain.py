@@ -1,0 +1,332 @@
+"""What a maintainer does to an index: add, update, correct and remove policies, name states of it and go back."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from corpus.datatypes import Policy
+from index.encoder import Encoder, Progress
+from index.errors import IndexMismatchError, IndexNotBuiltError
+from index.manifest import (
+    Manifest,
+    Version,
+    current_generation,
+    read_manifest,
+    replace_file,
+    write_generation,
+)
+from index.segment import made_by
+from index.store import is_whole, locked, read_version, recover_policies, write_policies
+
+Deed = Literal["added", "updated", "corrected", "unchanged", "removed"]
+
+_SNAPSHOT_NAME = re.compile(r"\w[\w.-]{0,63}")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one app: ``policy_id`` is that of its current version, or of the last one it had."""
+
+    app: str
+    deed: Deed
+    policy_id: str
+    dropped_aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A generation with a name: it can be restored as long as the snapshot is kept."""
+
+    name: str
+    generation: str
+    apps: tuple[str, ...]
+
+
+class AppError(ValueError):
+    """An app is in the index where it must not be, or is not where it must."""
+
+
+def add_policies(
+    out: Path, policies: Sequence[Policy], encoder: Encoder, *, progress: Progress | None = None
+) -> tuple[Outcome, ...]:
+    """Add apps to the index at ``out``, which is made if there is none.
+
+    An alias that is a name of another app in the index is dropped: it would tell none of them from the other.
+
+    :raises AppError: if the index has one of the apps already with another text.
+    :raises ValueError: if ``policies`` is empty, names an app twice or holds one without a clause.
+    """
+    with locked(out, create=True):
+        before = _versions(out)
+        held = {version.app: version for version in before if version.is_current}
+        new = [policy for policy in policies if policy.app not in held]
+        for policy in policies:
+            if policy.app in held and held[policy.app].policy_id != policy.policy_id:
+                raise AppError(
+                    f"the index has {policy.app!r} already, with another text; a new version of it is added by:\n"
+                    f"  wentiao corpus update FILE --app {policy.app}"
+                )
+        if not policies:
+            raise ValueError("no policy to add")
+        outcomes = [Outcome(one.app, "unchanged", one.policy_id) for one in policies if one.app in held]
+        if new:
+            outcomes += _write(out, before, {}, new, encoder, progress)
+        return tuple(outcomes)
+
+
+def update_policies(
+    out: Path, policies: Sequence[Policy], encoder: Encoder, *, progress: Progress | None = None
+) -> tuple[Outcome, ...]:
+    """Make each policy the current version of its app; what was current before stays as an old version.
+
+    The same text with another operator, date or alias corrects the current version and makes no new one.
+
+    :raises AppError: if the index does not have one of the apps.
+    """
+    with locked(out):
+        before = _versions(out)
+        held = {version.app: version for version in before if version.is_current}
+        for policy in policies:
+            if policy.app not in held:
+                near = "、".join(list(held)[:10]) or "none"
+                raise AppError(
+                    f"the index has no app {policy.app!r} (it has: {near}); a new app is added by:\n"
+                    "  wentiao corpus add FILE"
+                )
+        return tuple(_write(out, before, {policy.app: policy for policy in policies}, [], encoder, progress))
+
+
+def remove_apps(out: Path, apps: Sequence[str], encoder: Encoder) -> tuple[Outcome, ...]:
+    """Take apps with all their versions out of the index; snapshots still have them.
+
+    :raises AppError: if the index does not have one of them, or would be empty.
+    """
+    with locked(out):
+        manifest = read_manifest(out)
+        held = {version.app: version for version in manifest.current}
+        if missing := [app for app in apps if app not in held]:
+            raise AppError(f"the index has no app {', '.join(map(repr, missing))}; see: wentiao corpus list")
+        if not set(held) - set(apps):
+            raise AppError("an index without any app answers nothing; to be rid of it, delete its folder")
+        kept = tuple(version for version in manifest.versions if version.app not in apps)
+        write_generation(out, replace(manifest, versions=kept))
+        return tuple(Outcome(app, "removed", held[app].policy_id) for app in dict.fromkeys(apps))
+
+
+def read_current(out: Path, app: str) -> Policy:
+    """Return the current version of ``app``.
+
+    :raises AppError: if the index does not have it.
+    """
+    for version in read_manifest(out).current:
+        if version.app == app:
+            return read_version(out, version)[0]
+    raise AppError(f"the index has no app {app!r}; see: wentiao corpus list")
+
+
+def export_policies(out: Path, folder: Path) -> tuple[Path, ...]:
+    """Write the current text of every app to ``folder``, with a ``catalog.toml``: what ``wentiao index build`` takes.
+
+    :raises FileExistsError: if the folder holds a file already.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        raise FileExistsError(f"{folder} is not empty; give a folder that is, or a new one")
+    written: list[Path] = []
+    entries: list[str] = []
+    for number, version in enumerate(read_manifest(out).current, start=1):
+        policy, _ = read_version(out, version)
+        stem = policy.app if re.fullmatch(r"[\w .()（）+-]{1,60}", policy.app) else f"policy-{number}"
+        path = folder / f"{stem}.txt"
+        path.write_text(policy.text, encoding="utf-8", newline="\n")
+        written.append(path)
+        entries.append(_catalog_entry(path.name, policy))
+    catalog = "\n\n".join(entries) + "\n"
+    tomllib.loads(catalog)
+    (folder / "catalog.toml").write_text(catalog, encoding="utf-8")
+    return tuple(written)
+
+
+def _catalog_entry(file_name: str, policy: Policy) -> str:
+    stated = {
+        "name": policy.app,
+        "aliases": list(policy.aliases),
+        "operator": policy.operator,
+        "updated": policy.updated,
+        "effective": policy.effective,
+        "source": policy.source,
+        "contact": policy.contact,
+    }
+    # A JSON string without surrogates is a TOML string, and a list of them a TOML array.
+    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in stated.items() if value]
+    return "\n".join([f"[{json.dumps(file_name, ensure_ascii=False)}]", *lines])
+
+
+def take_snapshot(out: Path, name: str) -> Snapshot:
+    """Name the current generation.
+
+    :raises ValueError: if the name is taken, or is not letters, digits, ``.``, ``-`` and ``_``, at most 64.
+    """
+    if not _SNAPSHOT_NAME.fullmatch(name):
+        raise ValueError(f"a snapshot's name is 1 to 64 letters, digits, '.', '-' or '_', got {name!r}")
+    with locked(out):
+        path = out / "snapshots" / name
+        if path.exists():
+            raise ValueError(f"there is a snapshot {name!r} already; see: wentiao corpus snapshots")
+        generation = current_generation(out)
+        path.parent.mkdir(exist_ok=True)
+        replace_file(path, f"{generation}\n".encode())
+        return _read_snapshot(out, name)
+
+
+def list_snapshots(out: Path) -> tuple[Snapshot, ...]:
+    """Return the snapshots of the index, in order of name."""
+    folder = out / "snapshots"
+    names = sorted(path.name for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
+    return tuple(_read_snapshot(out, name) for name in names if _SNAPSHOT_NAME.fullmatch(name))
+
+
+def restore_snapshot(out: Path, name: str, encoder: Encoder, *, progress: Progress | None = None) -> Snapshot:
+    """Make the generation that a snapshot names the current one again, encoding only what this model has not.
+
+    :raises ValueError: if there is no such snapshot.
+    :raises IndexMismatchError: if a text in it is damaged.
+    """
+    snapshots = {snapshot.name: snapshot for snapshot in list_snapshots(out)}
+    if name not in snapshots:
+        raise ValueError(f"no snapshot {name!r}; there are: {', '.join(snapshots) or 'none'}")
+    with locked(out):
+        manifest = read_manifest(out, snapshots[name].generation)
+        if manifest.made_by == made_by(encoder.fingerprint) and all(_stands(out, one) for one in manifest.current):
+            write_generation(out, manifest)
+        else:
+            _rewrite(out, manifest, encoder, progress)
+    return snapshots[name]
+
+
+def repair_index(out: Path, encoder: Encoder, *, progress: Progress | None = None) -> tuple[str, ...]:
+    """Make the index at ``out`` whole, and as this model, parser and format make it, from the texts in it.
+
+    Old versions whose text is damaged are taken out of it.
+
+    :return: the apps whose current text is damaged: they are no longer in the index and their files must be added.
+    :raises IndexNotBuiltError: if there is no index.
+    :raises IndexMismatchError: if its manifest is damaged, or no text of it is left.
+    """
+    with locked(out):
+        manifest = read_manifest(out)
+        _, lost = recover_policies(out, manifest.versions)
+        gone = {version.app for version in lost if version.is_current}
+        kept = tuple(one for one in manifest.versions if one not in lost and one.app not in gone)
+        if not kept:
+            raise IndexMismatchError(
+                f"no text is left whole in {out}; build it again:\n  wentiao index build --policies FOLDER --out {out}"
+            )
+        _rewrite(out, replace(manifest, versions=kept), encoder, progress)
+        return tuple(sorted(gone))
+
+
+def prune_index(out: Path) -> int:
+    """Delete the generations that are neither current nor a snapshot, and the segments that none of these lists.
+
+    :return: how many bytes were freed.
+    """
+    with locked(out):
+        wanted = {current_generation(out), *(snapshot.generation for snapshot in list_snapshots(out))}
+        listed = {version.segment for name in wanted for version in read_manifest(out, name).versions}
+        orphans = [path for path in (out / "generations").iterdir() if path.stem not in wanted]
+        orphans += [path for path in (out / "segments").iterdir() if path.name not in listed]
+        freed = 0
+        for path in orphans:
+            freed += sum(one.stat().st_size for one in (path, *path.rglob("*")) if one.is_file())
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+        return freed
+
+
+def _read_snapshot(out: Path, name: str) -> Snapshot:
+    generation = (out / "snapshots" / name).read_text(encoding="utf-8").strip()
+    return Snapshot(name, generation, tuple(version.app for version in read_manifest(out, generation).current))
+
+
+def _stands(out: Path, version: Version) -> bool:
+    return is_whole(out / "segments" / version.segment)
+
+
+def _versions(out: Path) -> tuple[Version, ...]:
+    try:
+        return read_manifest(out).versions
+    except IndexNotBuiltError:
+        return ()
+
+
+def _write(
+    out: Path,
+    before: Sequence[Version],
+    changed: dict[str, Policy],
+    new: Sequence[Policy],
+    encoder: Encoder,
+    progress: Progress | None,
+) -> list[Outcome]:
+    """Write a generation in which some policies have changed and some are new; say what became of these."""
+    held = [read_version(out, version)[0] for version in before if version.is_current]
+    old = {policy.app: policy for policy in held}
+    given = {**changed, **{policy.app: policy for policy in new}}
+    others = [policy for policy in held if policy.app not in given]
+    taken = {name.casefold() for policy in others for name in (policy.app, *policy.aliases)}
+    fitted = {app: _without_aliases(policy, taken) for app, policy in given.items()}
+    manifest = read_manifest(out) if before else Manifest({}, ())
+    policies = [*(fitted.get(policy.app, policy) for policy in held), *(fitted[policy.app] for policy in new)]
+    write_policies(
+        policies,
+        out,
+        encoder,
+        before=before,
+        shipped=[old[version.app] for version in before if version.is_current and version.shipped],
+        shipped_hash=manifest.shipped,
+        progress=progress,
+    )
+    return [
+        Outcome(
+            app,
+            _deed(old.get(app), policy),
+            policy.policy_id,
+            tuple(name for name in given[app].aliases if name not in policy.aliases),
+        )
+        for app, policy in fitted.items()
+    ]
+
+
+def _deed(old: Policy | None, policy: Policy) -> Deed:
+    if old is None:
+        return "added"
+    if old.policy_id != policy.policy_id:
+        return "updated"
+    return "unchanged" if old == policy else "corrected"
+
+
+def _without_aliases(policy: Policy, taken: set[str]) -> Policy:
+    return replace(policy, aliases=tuple(name for name in policy.aliases if name.casefold() not in taken))
+
+
+def _rewrite(out: Path, manifest: Manifest, encoder: Encoder, progress: Progress | None) -> None:
+    """Write the current versions of ``manifest`` as this model and parser make them, and its old ones as they are."""
+    policies = [read_version(out, version)[0] for version in manifest.current]
+    write_policies(
+        policies,
+        out,
+        encoder,
+        before=manifest.versions,
+        shipped=[policy for policy, version in zip(policies, manifest.current, strict=True) if version.shipped],
+        shipped_hash=manifest.shipped,
+        progress=progress,
+    )
