@@ -158,8 +158,9 @@ def _neutral(cell: str) -> str:
 
 
 def _stance(text: str) -> Stance | None:
-    """Return what an answer begins with: the catalogue's yes or no, which stand for explicit wording only."""
+    """Return what a line of an answer begins with: the catalogue's yes or no, which stand for explicit wording only."""
+    lines = text.split("\n")  # a quote takes one line, so that none of its own wording begins one
     for stance in ("yes", "no"):
-        if text.startswith(tuple(message(f"answer.{stance}", language) for language in LANGUAGES)):
+        if any(line.startswith(message(f"answer.{stance}", language)) for language in LANGUAGES for line in lines):
             return stance
     return None

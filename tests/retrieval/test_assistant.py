@@ -420,6 +420,27 @@ def test_compare_gives_one_row_an_app_in_the_order_given(assistant):
     assert assistant.compare("怎么注销账号", []) == ()
 
 
+def test_each_row_of_a_comparison_is_found_when_it_is_asked_for_by_one_encoding(shipped, monkeypatch):
+    assistant = shipped.assistant(SURE)
+    encoded, judged = [], []
+    encode, judge = ENCODER.encode_queries, assistant._judge
+    monkeypatch.setattr(assistant._encoder, "encode_queries", lambda texts: encoded.append(texts) or encode(texts))
+    monkeypatch.setattr(assistant, "_judge", lambda segment, sought: judged.append(segment) or judge(segment, sought))
+    rows = assistant.compare_each("怎么注销账号")
+    assert (len(encoded), judged) == (1, [])
+    first = next(rows)
+    assert (len(encoded), len(judged)) == (1, 1)
+    assert (first, *rows) == assistant.compare("怎么注销账号")
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["怎么注销账号", "今天天气怎么样", "淘宝怎么注销", "", "asdf qwer", "how long is my data kept", "津心办", "1+1=?"],
+)
+def test_a_question_is_on_topic_where_ask_does_not_decline_it(assistant, question):
+    assert assistant.is_on_topic(question) == (ask(assistant, question).status != "off_topic")
+
+
 def test_a_changed_citation_does_not_verify(assistant):
     citation = ask(assistant, "津心办怎么注销账号").citations[0]
     other = assistant.policy("昶联")

@@ -66,7 +66,7 @@ def test_a_silent_policy_keeps_its_version_and_an_unknown_app_has_none(fake: Fak
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_yes_or_no_is_what_the_answer_begins_with(fake: FakeAssistant, language: str) -> None:
     [row] = fake.compare("怎么注销", ["津心办"])
-    texts = {name: message(f"answer.{name}", language) + "“……”" for name in ("yes", "no", "states")}
+    texts = {name: "电话：1\n" + message(f"answer.{name}", language) + "“……”" for name in ("yes", "no", "states")}
     stances = {name: line_of(replace(row, text=text), None).stance for name, text in texts.items()}
     assert stances == {"yes": "yes", "no": "no", "states": None}
     assert line_of(Row("昶联", "silent", texts["yes"]), None).stance is None
