@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING
 
-from retrieval.datatypes import Answer, Citation, Fact, Passage, Row, Turn
+from retrieval.datatypes import Answer, Cell, Citation, Fact, Passage, Profile, ProfileRow, Row, Turn
 
 if TYPE_CHECKING:
     from retrieval.assistant import Assistant
 
-__all__ = ["Answer", "Assistant", "Citation", "Fact", "Passage", "Row", "Turn"]
+__all__ = ["Answer", "Assistant", "Cell", "Citation", "Fact", "Passage", "Profile", "ProfileRow", "Row", "Turn"]
 
 
 def __getattr__(name: str) -> object:

@@ -18,9 +18,10 @@ from corpus.messages import message
 from corpus.renderings import render_span
 from retrieval.answer import answer_line, cite, distinct, facts_of, passage_of
 from retrieval.apps import AppResolver, Resolution
-from retrieval.datatypes import MAX_ROWS, Answer, Citation, Fact, Language, Passage, Row, Turn
+from retrieval.datatypes import MAX_ROWS, Answer, Citation, Fact, Language, Passage, Profile, Row, Turn
 from retrieval.decide import Decision, answer_features, load_decision
 from retrieval.gloss import Glosser
+from retrieval.profile import all_phrasings, make_profile
 from retrieval.query import Asked, Glossary, understand
 from retrieval.question import detect_language, is_elliptical, is_gibberish, simplify, split_parts, well_formed
 from retrieval.rerank import Reranker, load_reranker, rank_twice
@@ -312,6 +313,15 @@ class Assistant:
         """
         return self._view.generation.versions_of(self._segment(app).policy.app)
 
+    @_of_one_generation
+    def profile(self, app: str) -> Profile:
+        """Return what the policy of ``app`` says on every matter that a profile has, each cell a quote or not stated.
+
+        :raises ValueError: if the app is not in the index.
+        """
+        segment = self._segment(app)
+        return make_profile(segment, [rank_twice(segment, *one, self._reranker)[0] for one in self._profile_phrasings])
+
     def rendering(self, app: str, start: int, end: int) -> str | None:
         """Return the unofficial English of what ``app``'s policy says from ``start`` to ``end``; ``None`` without one.
 
@@ -412,6 +422,13 @@ class Assistant:
             full = self._understand(simplify(question), sought[0][0].language)
             sought = [(full, self._encode(full))]
         return any(self._decision.is_on_topic(text.vector, one.concept_count) for one, text in sought)
+
+    @cached_property
+    def _profile_phrasings(self) -> tuple[Sought, ...]:
+        """What a profile puts to every policy, understood and encoded once."""
+        asked = [self._understand(phrasing, "zh") for phrasing in all_phrasings()]
+        encoded = self._encoder.encode_queries([one.query.text for one in asked])
+        return tuple(zip(asked, encoded, strict=True))
 
     def _understand(self, text: str, language: Language) -> Asked:
         return understand(text, language, self._glossary)

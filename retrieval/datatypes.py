@@ -136,3 +136,106 @@ class Answer(Payload):
     rows: tuple[Row, ...] = ()
     related: tuple[Passage, ...] = ()
     contact: str | None = None
+
+
+# -- The profile of an app ---------------------------------------------------------------------------------------------
+
+SentenceKey = Literal[
+    "permissions_refusal",
+    "storage_place",
+    "storage_period",
+    "right_access",
+    "right_copy",
+    "right_correct",
+    "right_delete",
+    "right_withdraw",
+    "right_cancel",
+    "right_complaint",
+    "children",
+    "changes",
+    "contact",
+    "court",
+]
+ListKey = Literal["collection", "permissions", "sharing", "sdks"]
+
+CellKey = ListKey | SentenceKey
+
+CELL_KEYS: tuple[CellKey, ...] = (
+    "collection",
+    "permissions",
+    "permissions_refusal",
+    "sharing",
+    "sdks",
+    "storage_place",
+    "storage_period",
+    "right_access",
+    "right_copy",
+    "right_correct",
+    "right_delete",
+    "right_withdraw",
+    "right_cancel",
+    "right_complaint",
+    "children",
+    "changes",
+    "contact",
+    "court",
+)
+"""Every cell, in the order in which a profile shows them."""
+
+CELL_COLUMNS: Mapping[ListKey, tuple[str, ...]] = {
+    "collection": ("purpose", "data"),
+    "permissions": ("permission", "purpose"),
+    "sharing": ("recipient", "purpose"),
+    "sdks": ("name", "company", "purpose", "data"),
+}
+
+
+@dataclass(frozen=True)
+class ProfileRow(Payload):
+    """One line of a list: its values in the order of the cell's columns, each verbatim in the quote, and the quote.
+
+    A value that the text does not state is an empty string.
+    """
+
+    values: tuple[str, ...]
+    citation: Citation
+
+
+@dataclass(frozen=True)
+class Cell(Payload):
+    """One matter of a profile: a quote with its facts, or, for a list, rows under ``columns``.
+
+    The policy does not state what has neither ``citation`` nor ``rows``.
+    """
+
+    key: CellKey
+    citation: Citation | None = None
+    facts: tuple[Fact, ...] = ()
+    columns: tuple[str, ...] = ()
+    rows: tuple[ProfileRow, ...] = ()
+
+    @property
+    def is_stated(self) -> bool:
+        """Whether the policy states the matter."""
+        return self.citation is not None or bool(self.rows)
+
+
+@dataclass(frozen=True)
+class Profile(Payload):
+    """What one version of an app's policy says on every matter of :data:`CELL_KEYS`, in that order."""
+
+    app: str
+    policy_id: str
+    sha256: str
+    date: str | None
+    cells: tuple[Cell, ...]
+
+    def cell(self, key: CellKey) -> Cell:
+        """Return the cell ``key``.
+
+        :raises KeyError: if there is no such cell.
+        """
+        for cell in self.cells:
+            if cell.key == key:
+                return cell
+        raise KeyError(f"no cell {key!r} in a profile; it has: {', '.join(CELL_KEYS)}")

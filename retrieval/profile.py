@@ -1,0 +1,90 @@
+"""The profile of an app: what its policy says on the matters that everybody asks about, every cell a quote."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from retrieval.cells import SOUGHT, SoughtCell, find_sentence
+from retrieval.datatypes import CELL_COLUMNS, CELL_KEYS, Cell, CellKey, Citation, Fact, ListKey, Profile, ProfileRow
+from retrieval.facts import find_facts
+from retrieval.listed import FoundRow, collection_rows, lead_text, permission_rows, sharing_rows
+from retrieval.sdks import sdk_rows
+
+if TYPE_CHECKING:
+    from index.segment import Segment
+    from retrieval.search import Ranking
+
+_READERS: Mapping[ListKey, Callable[[Segment], list[FoundRow]]] = {
+    "collection": collection_rows,
+    "permissions": permission_rows,
+    "sharing": sharing_rows,
+    "sdks": sdk_rows,
+}
+
+
+def all_phrasings() -> tuple[str, ...]:
+    """Return the questions that a profile puts to a policy, those of each cell together."""
+    return tuple(phrasing for sought in SOUGHT for phrasing in sought.phrasings)
+
+
+def make_profile(segment: Segment, rankings: Sequence[Ranking]) -> Profile:
+    """Read the profile of a policy from its outline and from its rankings.
+
+    :param rankings: one for each of :func:`all_phrasings`, in that order.
+    """
+    cells: dict[CellKey, Cell] = {}
+    asked = iter(rankings)
+    for sought in SOUGHT:
+        cells[sought.key] = _sentence_cell(segment, sought, [next(asked) for _ in sought.phrasings])
+    for key, read in _READERS.items():
+        cells[key] = Cell(key, columns=CELL_COLUMNS[key], rows=_rows(segment, read(segment)))
+    policy = segment.policy
+    return Profile(policy.app, policy.policy_id, policy.sha256, policy.date, tuple(cells[key] for key in CELL_KEYS))
+
+
+def _sentence_cell(segment: Segment, sought: SoughtCell, rankings: Sequence[Ranking]) -> Cell:
+    found = find_sentence(segment, sought, rankings)
+    if found is None:
+        return Cell(sought.key)
+    citation = cite_span(segment, *found)
+    facts = tuple(
+        Fact(fact.kind, segment.policy.text[fact.start : fact.end], fact.start, fact.end, citation.policy_id)
+        for fact in find_facts(citation.quote, offset=citation.start)
+        if fact.kind in sought.wanted
+    )
+    return Cell(sought.key, citation, facts)
+
+
+def _rows(segment: Segment, found: Sequence[FoundRow]) -> tuple[ProfileRow, ...]:
+    text = segment.policy.text
+    return tuple(
+        ProfileRow(
+            tuple(text[slice(*value)] for value in row.values),
+            cite_span(segment, row.ordinal, row.start, row.end),
+        )
+        for row in found
+    )
+
+
+def cite_span(segment: Segment, ordinal: int, start: int, end: int) -> Citation:
+    """Return a citation of clause ``ordinal`` that quotes ``start`` to ``end``, which may run over clauses after it."""
+    clause, policy = segment.clauses[ordinal], segment.policy
+    text_end = max(clause.end, end)
+    return Citation(
+        app=policy.app,
+        policy_id=policy.policy_id,
+        sha256=policy.sha256,
+        date=policy.date,
+        clause_id=clause.clause_id,
+        path=clause.path,
+        label=clause.label,
+        lead_in=lead_text(segment, clause) or None,
+        text=policy.text[clause.start : text_end],
+        text_start=clause.start,
+        text_end=text_end,
+        quote=policy.text[start:end],
+        start=start,
+        end=end,
+        score=0.0,
+    )
