@@ -146,15 +146,22 @@ def build_chat(assistant: Assistant) -> gr.Blocks:
     def suggest(app: str, language: str) -> str:
         return desk.suggest(app, language)
 
+    built_for = assistant.apps()
+
+    def renew() -> tuple[Any, Any]:
+        """Offer the apps that the index has now, where it has changed since the page was built."""
+        apps = assistant.apps()
+        return (gr.skip(), gr.skip()) if apps == built_for else (_top(apps), gr.Dropdown(_choices(apps)))
+
     page: gr.Blocks
     with QuietBlocks(title=message("chat.title", "zh"), analytics_enabled=False, fill_height=True) as page:
-        gr.HTML(_header() + _welcome(assistant.apps()), elem_id="wt-top", js_on_load=None)
+        top = gr.HTML(_top(built_for), elem_id="wt-top", js_on_load=None)
         gr.HTML('<div id="wt-log"></div>', elem_id="wt-conversation", js_on_load=None)
         suggestions = gr.HTML(elem_id="wt-suggestions", js_on_load=None)
         with gr.Column(elem_id="wt-composer"):
             with gr.Row(elem_id="wt-controls"):
                 app = gr.Dropdown(
-                    [(words("all_apps"), ""), *((name, name) for name in assistant.apps())],
+                    _choices(built_for),
                     value="",
                     label=words("picker_label"),
                     elem_id="wt-picker",
@@ -196,6 +203,7 @@ def build_chat(assistant: Assistant) -> gr.Blocks:
             **plain_call,
         )
         new_chat.click(None, None, question, js="() => wentiao.reset()", **plain_call)
+        page.load(renew, None, [top, app], **plain_call)
         page.load(None, None, None, js="() => wentiao.restore()", **plain_call)
     return page
 
@@ -221,6 +229,14 @@ def mount_chat(app: FastAPI, assistant: Assistant) -> None:
 
 def _translations() -> gr.I18n:
     return gr.I18n(**{locale: messages("chat", language) for locale, language in LOCALES.items()})
+
+
+def _choices(apps: Sequence[str]) -> list[tuple[Any, str]]:
+    return [(_translations()("all_apps"), ""), *((name, name) for name in apps)]
+
+
+def _top(apps: Sequence[str]) -> str:
+    return _header() + _welcome(apps)
 
 
 def _header() -> str:

@@ -51,12 +51,11 @@ def cite_place(assistant: Assistant, place: str) -> Citation | None:
     if not named:
         return None
     clause_id, start, end = named[1], int(named[2]), int(named[3])
-    for policy in map(assistant.policy, assistant.apps()):
-        if clause_id.startswith(policy.policy_id):
-            break
-    else:
+    version = assistant.version_of(clause_id.partition(".")[0])
+    if version is None:
         return None
-    clauses = {clause.clause_id: clause for clause in assistant.clauses(policy.app)}
+    policy = assistant.policy(version.app, version.policy_id)
+    clauses = {clause.clause_id: clause for clause in assistant.clauses(version.app, version.policy_id)}
     clause = clauses.get(clause_id)
     if clause is None or not clause.start <= start < end <= len(policy.text):
         return None
@@ -69,7 +68,7 @@ def cite_place(assistant: Assistant, place: str) -> Citation | None:
         sha256=policy.sha256,
         date=policy.date,
         clause_id=clause_id,
-        path=clause.path,
+        path=clause.address,
         label=clause.label,
         lead_in=clauses[clause.lead_in].text if clause.lead_in else None,
         text=policy.text[clause.start : text_end],

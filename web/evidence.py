@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -87,9 +87,10 @@ def read_evidence(content: bytes) -> Evidence:
 def check_evidence(assistant: Assistant, evidence: Evidence) -> tuple[Finding, ...]:
     """Check all that ``evidence`` quotes against the policies of ``assistant``, in the order of the answer.
 
-    A citation stands if its quote does and if app, date, address and lead-in are what the policy says; a fact, if it
-    lies in the citations of its answer or row; a related clause, if its text does. What disagrees with them is found
-    besides: status, app, contact or versions. The answer's own wording is no quote and is not checked.
+    Each is checked against the version that it names, current or old. A citation stands if its quote does and if app,
+    date, address and lead-in are what the policy says; a fact, if it lies in the citations of its answer or row; a
+    related clause, if its text does. What disagrees with them is found besides: status, app, contact or versions. The
+    answer's own wording is no quote and is not checked.
 
     :returns: nothing where nothing is quoted and nothing disagrees: then nothing was checked.
     """
@@ -100,14 +101,19 @@ def check_evidence(assistant: Assistant, evidence: Evidence) -> tuple[Finding, .
     findings += _loose_facts(answer.facts, answer.citations)
     for row in answer.rows:
         findings += _loose_facts(row.facts, [row.citation] if row.citation else [])
-    findings += _contradictions(assistant, answer)
-    if list(evidence.versions) != _versions(assistant, answer):
+    stated = {one.get("app") or "": one.get("policy_id") or "" for one in evidence.versions}
+    try:
+        versions = _versions(assistant, answer, stated)
+    except ValueError:
+        versions = []
+    findings += _contradictions(assistant, answer, stated)
+    if list(evidence.versions) != versions or any(one.policy_id != stated.get(one.app) for one in quoted):
         findings.append(Finding("versions", ("version",)))
     return tuple(findings)
 
 
-def _contradictions(assistant: Assistant, answer: Answer) -> Iterator[Finding]:
-    """Yield where status, app and contact are not those of an answer with these quotes."""
+def _contradictions(assistant: Assistant, answer: Answer, versions: Mapping[str, str]) -> Iterator[Finding]:
+    """Yield where status, app and contact are not those of an answer with these quotes, of these versions by app."""
     parts = (bool(answer.citations), bool(answer.rows))
     if parts != (answer.status == "answered", answer.status in ("compared", "which_app")):
         yield Finding("answer", ("status",))
@@ -117,7 +123,7 @@ def _contradictions(assistant: Assistant, answer: Answer) -> Iterator[Finding]:
         yield Finding(answer.app or "answer", ("other_app",))
     if answer.status in ("answered", "silent") and answer.app not in assistant.apps():
         yield Finding(answer.app or "answer", ("app",))
-    elif answer.contact != (assistant.policy(answer.app).contact if answer.app and answer.status == "silent" else None):
+    elif answer.contact != _contact(assistant, answer, versions):
         yield Finding(answer.contact or "contact", ("contact",))
     for row in answer.rows:
         if (row.citation is not None) != (row.status == "answered"):
@@ -126,23 +132,31 @@ def _contradictions(assistant: Assistant, answer: Answer) -> Iterator[Finding]:
             yield Finding(row.app, ("other_app",))
 
 
+def _contact(assistant: Assistant, answer: Answer, versions: Mapping[str, str]) -> str | None:
+    """Return the contact that an answer must show: the operator's where the policy is silent."""
+    version = assistant.version_of(versions.get(answer.app or "", ""))
+    if answer.status != "silent" or version is None:
+        return None
+    return assistant.policy(version.app, version.policy_id).contact
+
+
 def _loose_facts(facts: Sequence[Fact], citations: Sequence[Citation]) -> list[Finding]:
     return [Finding(fact.text, ("fact",)) for fact in facts if not any(_holds(one, fact) for one in citations)]
 
 
 def _faults(assistant: Assistant, said: Citation | Passage) -> Iterator[str]:
-    try:
-        policy = assistant.policy(said.app)
-    except ValueError:
-        yield "app"
+    version = assistant.version_of(said.policy_id)
+    if version is None:
+        yield "version" if said.app in assistant.apps() else "app"
         return
-    clauses = {clause.clause_id: clause for clause in assistant.clauses(policy.app)}
+    policy = assistant.policy(version.app, version.policy_id)
+    clauses = {clause.clause_id: clause for clause in assistant.clauses(version.app, version.policy_id)}
     clause = clauses.get(said.clause_id)
-    if policy.policy_id != said.policy_id or clause is None:
+    if clause is None:
         yield "version"
         return
     lead_in = clauses[clause.lead_in].text if clause.lead_in else None
-    stands = (policy.app, clause.path, clause.label, lead_in)
+    stands = (policy.app, clause.address, clause.label, lead_in)
     names = ("app", "path", "label", "lead_in")
     stated = (said.app, said.path, said.label, said.lead_in)
     yield from (name for name, one, other in zip(names, stated, stands, strict=True) if one != other)
@@ -166,11 +180,17 @@ def _place(said: Citation | Passage) -> str:
     return " · ".join(part for part in (said.app, said.label, " › ".join(said.path)) if part)
 
 
-def _versions(assistant: Assistant, answer: Answer) -> list[dict[str, str | None]]:
-    """Return what names each version that the answer is about, be it silent, in the order of the answer."""
+def _versions(
+    assistant: Assistant, answer: Answer, stated: Mapping[str, str] | None = None
+) -> list[dict[str, str | None]]:
+    """Return what names each version that the answer is about, be it silent, in the order of the answer.
+
+    :param stated: the ``policy_id`` of an app's version where it need not be the current one.
+    :raises ValueError: if the index has no such version of the app.
+    """
     apps = dict.fromkeys(app for app in (answer.app, *(row.app for row in answer.rows)) if app)
     covered = set(assistant.apps())
     return [
         {"app": one.app, "policy_id": one.policy_id, "sha256": one.sha256, "date": one.date}
-        for one in (assistant.policy(app) for app in apps if app in covered)
+        for one in (assistant.policy(app, (stated or {}).get(app)) for app in apps if app in covered)
     ]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from retrieval import Assistant
 
-STYLES = ("theme.css", "chat.css", "reader.css", "docs.css", "compare.css")
+STYLES = ("theme.css", "chat.css", "reader.css", "docs.css", "compare.css", "changes.css")
 PAGE_FILES = dict.fromkeys(STYLES, "text/css") | dict.fromkeys(("chat.js", "compare.js"), "text/javascript")
 
 
@@ -41,15 +41,18 @@ def create_app(assistant: Assistant, settings: WebSettings) -> FastAPI:
     from starlette.routing import Route
 
     from web.api import add_problem_handlers, build_router
+    from web.changes import build_changes
     from web.chat import mount_chat
     from web.cited import build_cited
     from web.compare import build_comparison
     from web.frame import mount_frame
+    from web.generation import PinnedGeneration
     from web.mcp import McpEndpoint
     from web.page import PageRewriter
 
     app = FastAPI(title="Wentiao", openapi_url=None)
     app.include_router(build_router(assistant))
+    app.include_router(build_changes(assistant))
     app.include_router(build_cited(assistant))
     app.include_router(build_comparison(assistant))
     add_problem_handlers(app)
@@ -65,6 +68,7 @@ def create_app(assistant: Assistant, settings: WebSettings) -> FastAPI:
     mount_frame(app, assistant, settings.sites)
     mount_chat(app, assistant)
     # The last one added is the outermost.
+    app.add_middleware(PinnedGeneration, assistant=assistant)
     app.add_middleware(PageRewriter, version=files_version())
     app.add_middleware(SecurityMiddleware, allowed_hosts=settings.allowed_hosts, root_path=settings.root_path)
     app.add_middleware(GZipMiddleware)
@@ -72,8 +76,14 @@ def create_app(assistant: Assistant, settings: WebSettings) -> FastAPI:
 
 
 def serve(assistant: Assistant, settings: WebSettings, *, host: str = "127.0.0.1", port: int = 7860) -> None:
-    """Serve until interrupted: one process, no access log (an operator's proxy keeps one, without bodies)."""
+    """Serve until interrupted: one process, no access log (an operator's proxy keeps one, without bodies).
+
+    What a maintainer changes in the index meanwhile is answered from without a restart.
+    """
     import uvicorn
 
+    from web.generation import following
+
     app = create_app(assistant, settings)
-    uvicorn.run(app, host=host, port=port, log_level="warning", access_log=False, server_header=False)
+    with following(assistant):
+        uvicorn.run(app, host=host, port=port, log_level="warning", access_log=False, server_header=False)

@@ -76,7 +76,8 @@ class Suggestions:
         def is_fresh(one: Suggestion) -> bool:
             return one.clause_id not in cited and one.question not in asked
 
-        lookup = self._lookups.setdefault((app, language), Lookup())
+        # By version: another text answers other questions.
+        lookup = self._lookups.setdefault((self._assistant.policy(app).policy_id, language), Lookup())
         with lookup.lock:
             while lookup.topics and sum(map(is_fresh, lookup.found)) < MAX_SUGGESTIONS:
                 lookup.found += self._try(lookup.topics[0], app, language)

@@ -140,6 +140,9 @@ class FakeAssistant:
     def pinned(self) -> AbstractContextManager[None]:
         return nullcontext()
 
+    def refresh(self) -> bool:
+        return False
+
     def topics(self, app: str) -> Mapping[str, tuple[Topic, ...]]:
         words: dict[str, Topic] = {"注销": "rights", "联系": "contact", "第三方": "sharing"}
         return {
@@ -162,7 +165,7 @@ class FakeAssistant:
         return self.without_apps(" ".join([*texts, question]) if leans else question)
 
     def verify(self, citation: Citation) -> bool:
-        policy = next((one for one in self.policies.values() if one.policy_id == citation.policy_id), None)
+        policy = next((one for one in self.all_versions if one.policy_id == citation.policy_id), None)
         return (
             policy is not None
             and policy.sha256 == citation.sha256

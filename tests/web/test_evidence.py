@@ -218,3 +218,13 @@ def test_a_file_that_is_not_there_is_no_evidence(fake: FakeAssistant, tmp_path: 
     code, _, err = verify(fake, tmp_path / "nowhere.json")
     assert code == EXIT_USAGE
     assert "nowhere.json is no evidence file: No such file" in err
+
+
+def test_evidence_stands_after_an_update_by_the_version_that_it_names(fake: FakeAssistant) -> None:
+    for question in ("昶联怎么联系你们", "津心办的股价"):
+        evidence = read_evidence(json.dumps(make(fake, question), ensure_ascii=False).encode())
+        newer = [replace(one, text=f"{one.text}\n我们新增一条。") for one in fake.policies.values()]
+        updated = Printing([*fake.policies.values(), *newer])
+        assert all(not finding.faults for finding in check_evidence(updated, evidence))  # type: ignore[arg-type]
+        gone = check_evidence(Printing(newer), evidence)  # type: ignore[arg-type]
+        assert "version" in {fault for finding in gone for fault in finding.faults}

@@ -1,0 +1,64 @@
+"""A request sees one generation of the index; a running server changes to the newest without a restart."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from index.errors import IndexMismatchError, IndexNotBuiltError
+
+if TYPE_CHECKING:
+    from retrieval import Assistant
+
+_log = logging.getLogger(__name__)
+
+POLL_SECONDS = 1.0  # reading one file of 65 bytes; a maintainer who looks after an update sees it
+
+
+class PinnedGeneration:
+    """ASGI middleware that holds every request to the generation that it began with."""
+
+    def __init__(self, app: ASGIApp, *, assistant: Assistant) -> None:
+        self.app = app
+        self.assistant = assistant
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        with self.assistant.pinned():
+            await self.app(scope, receive, send)
+
+
+@contextmanager
+def following(assistant: Assistant, *, seconds: float = POLL_SECONDS) -> Iterator[None]:
+    """Let ``assistant`` change to every new generation of its index meanwhile, looked for every ``seconds``.
+
+    A generation that cannot be used is logged, once for each reason, and the one before goes on answering.
+    """
+    stopped = threading.Event()
+
+    def follow() -> None:
+        failure = ""
+        while not stopped.wait(seconds):
+            try:
+                if assistant.refresh():
+                    _log.warning("the index has a new generation; it answers from now on")
+                failure = ""
+            except (IndexNotBuiltError, IndexMismatchError, OSError) as error:
+                if str(error) != failure:
+                    failure = str(error)
+                    _log.error("the new generation of the index cannot be used, the one before answers: %s", failure)
+
+    thread = threading.Thread(target=follow, name="index", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stopped.set()
+        thread.join()
