@@ -61,6 +61,11 @@ class Clause:
     lead_in: str | None = None
     document: str | None = None
 
+    @property
+    def address(self) -> tuple[str, ...]:
+        """The headings above as a citation shows them: first the document's title, where the file holds several."""
+        return (self.document, *self.path) if self.document else self.path
+
 
 @dataclass(frozen=True)
 class Furniture:

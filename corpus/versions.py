@@ -94,9 +94,9 @@ def diff_outlines(old: Version, new: Version) -> tuple[Change, ...]:
     return tuple(change for _, change in sorted(changes, key=lambda placed: placed[0]))
 
 
-def count_changes(changes: Iterable[Change]) -> dict[ChangeKind, int]:
+def count_changes(changes: Iterable[Change]) -> dict[str, int]:
     """Return how many changes there are of each kind, kinds without one included, in the order of the kinds."""
-    counts = Counter(change.kind for change in changes)
+    counts = Counter[str](change.kind for change in changes)
     return {kind: counts[kind] for kind in CHANGE_KINDS}
 
 
@@ -153,7 +153,7 @@ def _read(version: Version) -> _Read:
     headings_above: list[tuple[str, ...]] = []
     places: list[tuple[str, ...]] = []
     for clause in clauses:
-        printed = (clause.document, *clause.path) if clause.document else clause.path
+        printed = clause.address
         path = tuple(map(_content, printed))
         for content, heading in zip(path, printed, strict=True):
             headings.setdefault(content, heading)

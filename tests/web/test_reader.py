@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from dataclasses import replace
 from html import escape, unescape
+from urllib.parse import quote
 
 import pytest
 from starlette.testclient import TestClient
 
+from corpus.messages import message
+from corpus.topics import TOPICS
 from retrieval.datatypes import Language
 from web.cited import cite_place
 from web.reader import render_policy
 from web.render import cited_url, reader_url
 
+from .application import build_app
 from .fakes import FakeAssistant
 
 APPS = ("口袋证件照", "掌上海关", "昶联", "汇容客", "津心办")
@@ -170,3 +176,98 @@ def test_an_address_of_very_many_places_shows_each_once_and_two_hundred_at_most(
     assert client.get(f"/cited/{','.join(places * 2)}").text.count(card) == 75
     more = [f"{citation.clause_id}:{citation.start}-{citation.end + after}" for after in range(1, 200)]
     assert client.get(f"/cited/{','.join(places + more)}").text.count(card) == 200
+
+
+# -- Versions ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def updated() -> FakeAssistant:
+    """津心办 after an update: one clause reworded, nothing else."""
+    old = FakeAssistant().policy("津心办")
+    return FakeAssistant([old, replace(old, text=old.text.replace("账号注销", "注销账号"), effective="2026-01-01")])
+
+
+@pytest.fixture(scope="module")
+def after(updated: FakeAssistant) -> Iterator[TestClient]:
+    with TestClient(build_app(updated), raise_server_exceptions=False) as client:
+        yield client
+
+
+def test_a_citations_address_opens_the_version_it_cites_after_an_update(
+    client: TestClient, fake: FakeAssistant, after: TestClient, updated: FakeAssistant
+) -> None:
+    [citation] = fake.ask("津心办怎么注销").citations
+    address = "/" + reader_url(citation.app, citation.clause_id, (citation.start, citation.end))
+    text = after.get(address).text
+    assert f'<mark lang="zh">{citation.quote}</mark>' in text and citation.sha256 in text
+    assert "链接所指的条款不在" not in text
+    assert 'class="old" role="note"' in text and "这是旧版本" in text
+    assert 'class="old"' not in client.get(address).text
+    old, new = (version.policy_id for version in updated.versions("津心办"))
+    assert f'href="../read/{quote("津心办")}?version={new}">看当前版本</a>' in text
+    assert f'href="../changes/{quote("津心办")}?from={old}&amp;to={new}"' in text
+
+
+def test_a_version_is_read_by_its_id_and_the_versions_are_listed(after: TestClient, updated: FakeAssistant) -> None:
+    for version in updated.versions("津心办"):
+        text = after.get(f"/read/津心办?version={version.policy_id}").text
+        assert version.sha256 in text
+        assert shown_text(text) == re.sub(r"\s", "", updated.policy("津心办", version.policy_id).text)
+        assert ("这是旧版本" in text) is not version.is_current
+        assert "版本（2）" in text and text.count("?version=") >= 2
+
+
+def test_the_current_version_is_shown_where_none_is_asked_for(after: TestClient, updated: FakeAssistant) -> None:
+    text = after.get("/read/津心办").text
+    assert updated.policy("津心办").sha256 in text and "这是旧版本" not in text
+
+
+def test_one_version_alone_has_no_list_of_versions(client: TestClient) -> None:
+    assert "version-list" not in client.get("/read/津心办").text
+
+
+@pytest.mark.parametrize("version", ["0000000000000000", "%3Cscript%3E", "x" * 3000])
+def test_an_unknown_version_is_said_to_be_unknown_over_the_current_one(
+    after: TestClient, updated: FakeAssistant, version: str
+) -> None:
+    response = after.get(f"/read/津心办?version={version}")
+    assert response.status_code == 404
+    assert "没有编号为" in response.text and updated.policy("津心办").sha256 in response.text
+    assert "<script" not in response.text and "x" * 100 not in response.text
+
+
+# -- Contents by topic ------------------------------------------------------------------------------------------------
+
+
+def test_the_contents_are_listed_by_topic_on_request(client: TestClient, fake: FakeAssistant) -> None:
+    text = client.get("/read/津心办?contents=topics").text
+    contents = text.partition("<nav")[2].partition("</nav>")[0]
+    topics = fake.topics("津心办")
+    on_rights = [clause_id for clause_id, on in topics.items() if "rights" in on]
+    name = message("topics.rights", "zh")
+    group = contents.partition(f"{name}（{len(on_rights)}）</summary>")[2].partition("</details>")[0]
+    assert re.findall(r'href="#([^"]+)"', group) == on_rights
+    rest = [clause_id for clause_id, on in topics.items() if not on]
+    assert f"未归入主题（{len(rest)}）" in contents
+    named = re.findall(r"<summary lang=\"zh-Hans\">([^（]+)（", contents)
+    assert named[:-1] == [
+        message(f"topics.{topic}", "zh") for topic in TOPICS if any(topic in on for on in topics.values())
+    ]
+
+
+def test_the_order_of_the_contents_is_changed_by_links_that_keep_the_citation(
+    client: TestClient, fake: FakeAssistant
+) -> None:
+    [citation] = fake.ask("津心办怎么注销").citations
+    text = client.get("/" + reader_url(citation.app, citation.clause_id, (citation.start, citation.end))).text
+    [link] = re.findall(r'<a href="(\?[^"]*contents=topics)">按主题</a>', text)
+    by_topic = client.get("/read/津心办" + unescape(link)).text
+    assert f'<mark lang="zh">{citation.quote}</mark>' in by_topic
+    assert 'aria-current="page">按主题</a>' in by_topic and 'aria-current="page">按标题</a>' in text
+
+
+def test_an_old_version_without_topics_is_listed_by_heading(after: TestClient, updated: FakeAssistant) -> None:
+    old = updated.versions("津心办")[0].policy_id
+    text = after.get(f"/read/津心办?version={old}&contents=topics").text
+    assert "按主题" not in text and "<summary>目录</summary>" in text
