@@ -42,7 +42,6 @@ def create_app(assistant: Assistant, settings: WebSettings) -> FastAPI:
 
     from web.api import add_problem_handlers, build_router
     from web.changes import build_changes
-    from web.changes import build_changes
     from web.chat import mount_chat
     from web.cited import build_cited
     from web.compare import build_comparison
@@ -53,7 +52,6 @@ def create_app(assistant: Assistant, settings: WebSettings) -> FastAPI:
 
     app = FastAPI(title="Wentiao", openapi_url=None)
     app.include_router(build_router(assistant))
-    app.include_router(build_changes(assistant))
     app.include_router(build_changes(assistant))
     app.include_router(build_cited(assistant))
     app.include_router(build_comparison(assistant))
