@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
 
@@ -11,7 +11,7 @@ from corpus.blocks import Block
 
 MAX_ENTRY = 45
 _ANNOUNCES = re.compile(
-    "目录|索引|以下内容|如下内容|内容如下|要点如下|主要内容|以下部分|如下部分|向您说明|以下章节|如下章节"
+    "目录|索引|[以已如]下内容|包含内容|内容如下|要点如下|主要内容|以下部分|如下部分|向您说明|以下章节|如下章节"
 )
 _SENTENCE = re.compile(r"[。！!]|[；;，,].*[；;，,]")
 _NOT_TEXT = re.compile(r"[\W_]+")
@@ -32,13 +32,14 @@ def find_contents(blocks: Sequence[Block]) -> set[int]:
         if not entries[index]:
             index += 1
             continue
-        end = _run_end(titles, index)
-        announced = index > 0 and _announces(blocks[index - 1])
-        inside = [i for i in range(index, min(end, index + 4)) if _announces(blocks[i])]
-        first = inside[-1] + 1 if inside else index
-        announced = announced or bool(inside)
+        end = _run_end(blocks, titles, index)
+        announced = [i + 1 for i in range(max(0, index - 1), end) if _announces(blocks[i])]
+        listed = next((part for i in reversed(announced) if (part := _listed(blocks, titles, i, end, True))), None)
         early = index <= max(12, len(blocks) // 5)
-        listed = _listed(blocks, titles, first, end, announced) if announced or early else None
+        if listed is None and early and not announced:
+            listed = _listed(blocks, titles, index, end, False)
+        if listed is None:
+            listed = _repeated(blocks, titles, index, end)
         if listed is not None:
             start, stop = listed
             if start > 0 and _announces(blocks[start - 1]):
@@ -88,11 +89,17 @@ def _announces(block: Block) -> bool:
     return bool(_ANNOUNCES.search(bare[-40:])) and (len(bare) <= 20 or block.text[-1] in "：:") and "。" not in bare
 
 
-def _run_end(titles: Sequence[str], start: int) -> int:
-    """End of the short lines from ``start`` on, before one of the first two comes back."""
+def _run_end(blocks: Sequence[Block], titles: Sequence[str], start: int) -> int:
+    """End of the short lines from ``start`` on, before one of the first comes back, or a 1 in slightly other words."""
     end = start
     first: list[str] = []
+    ones: dict[str, str] = {}
     while end < len(titles) and titles[end] and titles[end] not in first:
+        marker = blocks[end].marker
+        if marker is not None and marker.value == 1:
+            if marker.style in ones and resembles(titles[end], ones[marker.style]):
+                break
+            ones.setdefault(marker.style, titles[end])
         if len(first) < 24:
             first.append(titles[end])
         end += 1
@@ -106,23 +113,46 @@ def _listed(
     if end - start < 3 or end - start > 200:
         return None
     later = [i for i in range(end, len(blocks)) if titles[i]][:1000]
-    positions = {i: _find_later(titles, titles[i], later) for i in range(start, end)}
-    matched = [i for i in range(start, end) if positions[i] is not None]
-    if len(matched) >= 3:
-        first = start if announced else matched[0]
-        last = matched[-1]
-        places = [place for i in matched if (place := positions[i]) is not None]
-        in_order = sum(a < b for a, b in pairwise(places))
-        enough = len(matched) >= (0.5 if announced else 0.7) * (last - first + 1)
-        spread = max(places) - min(places) >= 2 * (last - first) + 3
-        if enough and in_order >= 0.7 * (len(places) - 1) and spread:
+    for _ in range(2):  # again behind the entries found, where these are a second contents list
+        places = {i: place for i in range(start, end) if (place := _find_later(titles, titles[i], later)) is not None}
+        if len(places) < 3:
+            break
+        first = start if announced else min(places)
+        last = max(places)
+        enough = len(places) >= (0.5 if announced else 0.7) * (last - first + 1)
+        if enough and _in_order(list(places.values())) and _spread(places, last - first):
             return first, last + 1 if not announced else max(last + 1, _numbered_end(blocks, last, end))
+        later = [i for i in later if i > max(places.values())]
     if announced and end < len(blocks):
         stop = _numbered_end(blocks, start, end)
         following = blocks[stop].marker if stop < len(blocks) else None
         if stop - start >= 3 and following is not None and following.number[:1] == (1,):
             return start, stop
     return None
+
+
+def _repeated(blocks: Sequence[Block], titles: Sequence[str], start: int, end: int) -> tuple[int, int] | None:
+    """The end of the run ``start``-``end``, if its entries are the headings of the text right after it.
+
+    That text begins with the first of them and has all of them, in order; nothing need announce such a list, and it
+    may stand anywhere: at the head of the second document of a file, for one.
+    """
+    first = next((i for i in range(start, end) if end < len(titles) and titles[i] == titles[end]), end)
+    if end - first < 4 or any(blocks[i].text[-1] in "。；;" for i in range(first, end)):
+        return None
+    later = [i for i in range(end, len(blocks)) if titles[i]][:1000]
+    places = {i: place for i in range(first, end) if (place := _find_later(titles, titles[i], later)) is not None}
+    all_found = len(places) == end - first and all(a < b for a, b in pairwise(places.values()))
+    return (first, end) if all_found and _spread(places, end - first) else None
+
+
+def _in_order(places: Sequence[int]) -> bool:
+    return sum(a < b for a, b in pairwise(places)) >= 0.7 * (len(places) - 1)
+
+
+def _spread(places: Mapping[int, int], entries: int) -> bool:
+    """Whether the places where entries come back stand apart, as headings with text between them do."""
+    return max(places.values()) - min(places.values()) >= 2 * entries + 3
 
 
 def _find_later(titles: Sequence[str], title: str, later: Sequence[int]) -> int | None:

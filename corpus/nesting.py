@@ -26,7 +26,10 @@ MAX_DEPTH = 12
 _LOOK_AHEAD = 40
 _SAME_KIND = re.compile(r"\d\d|[一二三四五六七八九十百]{2}")
 _LATIN = re.compile("[A-Za-z]{3,}")
-_TERM = re.compile(r"[^，,。；;：:]{1,24}[：:]")
+_TERM = re.compile(r"[^，,。；;：:]{1,24}(?:[：:]|——?|--)")
+_OUTERMOST = ("part部分", "part编", "part章")
+_APPENDIX = re.compile("附则|附录")
+_ANNOUNCES = re.compile(r"(?:以下|如下|下列|下述|包括|例如)[^。！？；;，,：:]{0,20}[：:]$")
 
 
 @dataclass(frozen=True)
@@ -101,13 +104,16 @@ class _Nesting:
         if before is None and heading and not self._after_lead_in(index):
             keep = min(keep, self._innermost_heading() + 1)
         if before is None and heading:
-            keep = self._leave_preface(index, keep)
+            outer = marker.style in _OUTERMOST and any(e.is_heading and e.style != "plain" for e in self._stack[:keep])
+            keep = 0 if outer else self._leave_preface(index, keep)
         keep = min(keep, MAX_DEPTH)
         lead = before.lead_in if before is not None else self._list_lead(index, keep)
+        if before is not None and not before.is_heading and self._blocks[index - 1].marker is None:
+            lead = index - 1 if self._after_lead_in(index) else lead
         del self._stack[keep:]
         path = self._path()
         title = " ".join(block.text.split()) if heading else None
-        follows_heading = before is not None and before.is_heading and lead is None and not marker.is_bullet
+        follows_heading = before is not None and before.is_heading and not marker.is_bullet
         self._stack.append(_Entry(index, style, value, marker.number, marker.label, title, lead, follows_heading))
         label = self._label()
         self._open_lead = None if heading or not leads_in(block.text) else index
@@ -124,6 +130,8 @@ class _Nesting:
             return self._dotted_level(marker)
         if marker.is_bullet:
             depth = next((d for d in depths if stack[d].style == marker.style), None)
+            if depth is not None and any(e.is_heading and e.lead_in == stack[depth].index for e in stack[depth + 1 :]):
+                depth = None  # the bullet before announces headings; this one stands under the last of them
             return (len(stack) if depth is None else depth), marker.style, 0, depth is not None
         for style, value in marker.readings:
             for depth in depths:
@@ -138,6 +146,8 @@ class _Nesting:
         style, value = next((r for r in marker.readings if r[1] == 1), marker.readings[0])
         depth = next((d for d in depths if stack[d].style == style), None)
         if value == 1:
+            if depth is not None and style.startswith("part"):
+                return depth, style, value, False  # 第一条 after 第十一条 begins a second count, beside it
             if depth is None or stack[depth].is_heading or self._nests_in(depth, index):
                 return len(stack), style, value, False
             return depth, style, value, False
@@ -187,10 +197,15 @@ class _Nesting:
         if following is None or not body:
             return False
         if marker.is_bullet:
-            return len(body) <= 20 and not is_punctuated(body) and marker.style != "bullet-" and is_long(following)
+            if len(body) > 20 or is_punctuated(body) or marker.style == "bullet-":
+                return False
+            numbered = following.marker is not None and not following.marker.is_bullet and following.marker.value == 1
+            return is_long(following) or (numbered and before is not None and before.is_heading)
         opens = following.marker is not None and self._opens_below(marker, following.marker)
-        if body[-1] == "。" and len(body) <= 16 and not is_punctuated(body[:-1]) and body[0] not in "我您你":
-            return opens
+        if body[-1] in "。；;" and len(body) <= 24 and not is_punctuated(body[:-1]):
+            named = self._in_contents(block) or "如何" in body
+            if named or (body[-1] == "。" and len(body) <= 16 and body[0] not in "我您你"):
+                return opens and not self._goes_on_outside(following, before)
         if body[-1] in "：:" and len(body) <= 20 and not is_punctuated(body[:-1]) and not LEADS_IN.search(body):
             steps = opens and family(marker.style) != "cn" and len(following.text) <= 60
             return "包括" not in body and not steps and (opens or is_long(following))
@@ -198,11 +213,17 @@ class _Nesting:
             return False
         if before is not None and not before.is_heading:
             sibling = self._blocks[before.index].body
-            if before.lead_in is not None or is_title(sibling, commas=1, limit=40):
+            in_list = before.lead_in is not None and not before.follows_heading
+            if in_list or is_title(sibling, commas=1, limit=40):
                 return False
         if family(marker.style) == "cn" or marker.style.startswith("part"):
             return True
         return following.marker is None or opens
+
+    def _goes_on_outside(self, following: Block, before: _Entry | None) -> bool:
+        """Whether a bullet after an item goes on with the bullets that the item's list stands in."""
+        above = [entry.style for entry in self._stack if before is not None and entry.index < before.index]
+        return following.marker is not None and following.marker.is_bullet and following.marker.style in above
 
     @staticmethod
     def _opens_below(marker: Marker, following: Marker) -> bool:
@@ -226,8 +247,9 @@ class _Nesting:
         following = blocks[index + 1]
         text = block.text
         if text[-1] in "：:":
-            other = re.search("情形|情况|方式|原因", text) or NO_PLAIN_TITLE.search(text)
-            return len(text) <= 13 and not is_punctuated(text[:-1]) and not other and is_long(following)
+            other = re.search("情形|情况|方式|原因|了解.$", text) or NO_PLAIN_TITLE.search(text)
+            opens = is_long(following) or (following.marker is None and _ANNOUNCES.search(following.text))
+            return len(text) <= 13 and not is_punctuated(text[:-1]) and not other and bool(opens)
         if not is_title(text, commas=0, limit=30) or NO_PLAIN_TITLE.search(text):
             return False
         if self._in_contents(block):
@@ -260,7 +282,7 @@ class _Nesting:
         plain_only = all(entry.style == "plain" for entry in stack if entry.is_heading)
         first = stack[0].title if stack and stack[0].style == "plain" else None
         chapter = first is not None and CHAPTER.search(first) is not None
-        if (plain_only or chapter) and CHAPTER.search(block.text):
+        if (plain_only or chapter or _APPENDIX.match(block.text)) and CHAPTER.search(block.text):
             return 0
         if self._in_contents(block):
             return 1 if chapter else 0
@@ -277,6 +299,8 @@ class _Nesting:
             marker = self._blocks[following].marker
             assert marker is not None
             depth, *_, follows = self._find_level(marker, following)
+            if marker.is_bullet and siblings is not None:
+                return siblings  # bullets count nothing: a list after the heading need not go on with one before
             if follows and depth < len(stack):
                 inner = max(depth, self._innermost_heading(numbered=True)) + 1
                 return min(inner, siblings) if siblings is not None and siblings > depth else inner
@@ -346,6 +370,8 @@ class _Nesting:
             return True
         if leads_in(text):
             return False
+        if index - 1 == lead and _ANNOUNCES.search(self._blocks[lead].text):
+            return True
         if _TERM.match(text) or (len(text) <= 30 and not is_punctuated(text)):
             return True
         following = self._blocks[index + 1].text if index + 1 < len(self._blocks) else ""

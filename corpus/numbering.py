@@ -39,7 +39,7 @@ _HALF_BRACKETED = re.compile(
 )
 _NUMBER = re.compile(r"(?P<num>\d{1,3})\s?(?P<sep>[、.．:：])(?!\d)[\s\u3000]*")
 _BARE_NUMBER = re.compile(
-    r"(?P<num>\d{1,2})[\s\u3000]+(?=[\u4e00-\u9fffA-Z《“])(?![个天日年月时分小周岁条元次号位台万亿项种家])"
+    r"(?P<num>\d{1,2})[\s\u3000]+(?=[\u4e00-\u9fffA-Z《“])(?!个(?!人)|[天日年月时分小周岁条元次号位台万亿项种家])"
 )
 _LETTER = re.compile(r"(?:(?P<roman>[ivx]{1,4})|(?P<alpha>[A-Za-z]))(?P<sep>[.．、])(?![A-Za-z0-9])[\s\u3000]*")
 _CIRCLE = re.compile(rf"(?P<circle>[{_CIRCLED}])[\s、.．]*")

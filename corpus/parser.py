@@ -12,11 +12,12 @@ from corpus.datatypes import Clause, ClauseKind, Furniture, FurnitureKind, Outli
 from corpus.lines import is_document_title, is_title_like
 from corpus.nesting import Node, nest_blocks
 
-PARSER_VERSION = "7"
+PARSER_VERSION = "8"
 
 _DELIMITER = re.compile(r"<[^<>]{0,40}delimiter[^<>]{0,40}>|[-=_*~—]{3,}")
 _VERSION = re.compile(r".{0,12}版本?[）)]?|[（(]?[Vv][\d.]+[）)]?")
 _DATED = re.compile("(?:更新|生效|发布|修订|公布).{0,4}(?:日期|时间|日)")
+_SUMMARY = re.compile("摘要|概要|简明版|简版")
 _FOOTER = re.compile(r"<[^<>]{0,20}end[^<>]{0,40}>")
 
 
@@ -45,7 +46,7 @@ def parse_policy(policy: Policy) -> Outline:
             furniture.append(_furnish(block, "separator"))
             if "delimiter" in block.text and documents[-1]:
                 documents.append([])
-        elif _begins_document(blocks, index) and len(documents[-1]) > 20:
+        elif len(documents[-1]) > 20 and (_begins_document(blocks, index) or _is_full_title(block, documents[-1][0])):
             documents.append([block])
         else:
             documents[-1].append(block)
@@ -71,6 +72,12 @@ def _begins_document(blocks: Sequence[Block], index: int) -> bool:
     return is_document_title(blocks[index]) and any(
         _DATED.match(block.text) and len(block.text) < 40 for block in below
     )
+
+
+def _is_full_title(block: Block, title: Block) -> bool:
+    """Whether a block is the title of the policy whose summary the document before it is."""
+    short = _SUMMARY.sub("", title.text)
+    return short != title.text and is_document_title(block) and block.text in (short, title.text)
 
 
 def _count_titles(document: Sequence[Block]) -> int:

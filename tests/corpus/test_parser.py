@@ -204,6 +204,208 @@ def test_documents_in_one_file_are_told_apart() -> None:
     ]
 
 
+def test_the_full_text_of_a_policy_after_its_summary_is_a_document_of_its_own() -> None:
+    text = "甲隐私政策摘要\n" + "我们重视您的个人信息。\n" * 21 + "甲隐私政策\n一、总则\n本政策适用于甲。"
+    clauses = _parse(text)
+    assert (clauses[0].address, clauses[-1].address) == (("甲隐私政策摘要",), ("甲隐私政策", "一、总则"))
+    assert _parse(text.replace("摘要", "声明"))[-1].document is None
+
+
+@pytest.mark.policies130
+@pytest.mark.skipif(not (SHARED / "policies").exists(), reason="../shared/data/policies is absent")
+@pytest.mark.parametrize(
+    ("file", "documents"),
+    [
+        (
+            "抖音",
+            {
+                2: "“抖音”隐私政策",
+                560: "《帐号及信息同步授权协议》",
+                677: "儿童/青少年使用须知",
+                731: "抖音亲子平台服务协议",
+            },
+        ),
+        ("QQ", {2: "QQ隐私保护指引", 437: "儿童隐私保护声明"}),
+        ("三国志战略版", {5: "灵犀互娱隐私政策", 374: "淘宝网儿童个人信息保护规则及监护人须知"}),
+        ("暗黑破坏神：不朽", {2: "网易隐私政策", 397: "网易儿童个人信息保护规则及监护人须知"}),
+        ("穿越火线", {3: "《掌上穿越火线》隐私保护指引", 173: "儿童隐私保护声明"}),
+        ("王者荣耀", {2: None, 362: "《儿童隐私保护指引》"}),
+        ("汽水音乐", {2: "“汽水音乐”隐私政策简明版", 40: "“汽水音乐”隐私政策完整版"}),
+        ("斗鱼直播", {2: "斗鱼隐私权政策摘要", 111: "斗鱼隐私权政策"}),
+        ("KEEP", {1: None}),
+    ],
+)
+def test_each_document_of_a_file_is_cited_by_its_own_title(file: str, documents: dict[int, str | None]) -> None:
+    """``documents``: a line at or above the first clause of each document, and its title; KEEP is one document."""
+    policy = next(policy for policy in load_policies([SHARED / "policies"]) if policy.app == file)
+    for clause in split_policy(policy):
+        line = policy.text.count("\n", 0, clause.start) + 1
+        title = documents[max((first for first in documents if first <= line), default=min(documents))]
+        assert clause.document == title
+        assert clause.address == ((title, *clause.path) if title else clause.path)
+
+
+def test_bullets_under_a_heading_that_a_bullet_announces_stand_under_the_heading() -> None:
+    text = (
+        "一、收集\n• 扩展功能及所需信息如下：\n（1）方便您使用\n我们收集设备信息。\n（2）其他服务\n• 订票需提供姓名。"
+    )
+    clauses = _parse(text)
+    assert clauses[-1].text == "• 订票需提供姓名。"
+    assert clauses[-1].path == ("一、收集", "（2）其他服务")
+
+
+def test_a_sentence_between_two_items_leads_in_those_after_it() -> None:
+    text = (
+        "我们使用以下SDK：\n（1）甲SDK：用于登录。\n（2）乙SDK：用于定位。\n"
+        "安卓版还涉及以下SDK：\n（3）丙SDK：用于推送。\n（4）丁SDK：用于支付。"
+    )
+    clauses = _parse(text)
+    leads = {clause.clause_id: clause.text for clause in clauses}
+    assert [leads.get(clause.lead_in or "") for clause in clauses] == [
+        None,
+        "我们使用以下SDK：",
+        "我们使用以下SDK：",
+        None,
+        "安卓版还涉及以下SDK：",
+        "安卓版还涉及以下SDK：",
+    ]
+
+
+def test_a_paragraph_right_after_an_announcement_is_its_item() -> None:
+    text = (
+        "（一）复制\n您可以通过以下方式自行操作：\n登录客户端，进入“我的信息”，复制您的个人信息。\n"
+        "我们会验证您的身份，请您配合。"
+    )
+    clauses = _parse(text)
+    assert [(clause.kind, clause.lead_in) for clause in clauses] == [
+        ("lead_in", None),
+        ("item", clauses[0].clause_id),
+        ("paragraph", None),
+    ]
+
+
+def test_terms_set_off_by_dashes_are_items() -> None:
+    text = (
+        "您可以通过以下方式访问：\n账户信息——登录后您可以查询个人资料。\n"
+        "寄件记录--登录后您可以查看此类信息。\n如有疑问，请联系我们。"
+    )
+    clauses = _parse(text)
+    assert [clause.lead_in is not None for clause in clauses] == [False, True, True, False]
+
+
+def test_the_contents_list_of_a_second_document_is_furniture_though_nothing_announces_it() -> None:
+    chapters = ["1.我们收集的信息", "2.如何使用", "3.存储", "4.联系我们"]
+    body = "".join(
+        f"{chapter}\n这是正文，讲的是这一章。\n还有一段正文，请您阅读。\n又一段，请您留意。\n" for chapter in chapters
+    )
+    text = (
+        "甲隐私政策\n"
+        + "我们重视您的个人信息。\n" * 40
+        + "【提示】\n请您阅读本声明。\n"
+        + "\n".join(chapters)
+        + "\n"
+        + body
+    )
+    outline = parse_policy(Policy("甲", text))
+    listed = [piece for piece in outline.furniture if piece.kind == "contents"]
+    assert [text[piece.start : piece.end] for piece in listed] == chapters
+    assert [clause.label for clause in outline.clauses[-12::3]] == ["1", "2", "3", "4"]
+
+
+def test_of_two_contents_lists_both_are_furniture() -> None:
+    chapters = ["我们如何收集信息", "我们如何共享信息", "您的权利", "如何联系我们"]
+    first = "".join(f"{number}、{chapter}\n" for number, chapter in enumerate(chapters, 1))
+    second = "".join(f"{number}、{chapter}\n" for number, chapter in zip("一二三四", chapters, strict=True))
+    body = "".join(
+        f"{number}、{chapter}\n这是正文，讲的是这一章。\n还有一段正文，请您阅读。\n又一段，请您留意。\n"
+        for number, chapter in zip("一二三四", chapters, strict=True)
+    )
+    text = f"本政策将帮助您了解以下内容：\n{first}我们深知个人信息的重要性。\n目录：\n{second}{body}"
+    outline = parse_policy(Policy("甲", text))
+    assert sum(piece.kind == "contents" for piece in outline.furniture) == 10
+    assert outline.clauses[0].text == "我们深知个人信息的重要性。"
+
+
+def test_the_first_chapter_in_slightly_other_words_is_no_entry_of_the_list_above_it() -> None:
+    chapters = ["如何收集您的信息", "如何共享信息", "您的权利", "如何联系我们"]
+    entries = "".join(f"{number}、{chapter}\n" for number, chapter in zip("一二三四", chapters, strict=True))
+    body = "".join(
+        f"{number}、{chapter}\n（一）这是正文，讲的是这一章。\n（二）还有正文，请您阅读。\n（三）请您留意。\n"
+        for number, chapter in zip("一二三四", chapters, strict=True)
+    )
+    clauses = _parse(f"本政策将帮助您了解以下内容：\n{entries}{body.replace('如何收集您的信息', '如何收集您信息', 1)}")
+    assert (clauses[0].path, clauses[0].label) == (("一、如何收集您信息",), "一（一）")
+
+
+def test_a_bullet_that_opens_a_list_is_a_heading_where_its_siblings_are() -> None:
+    long = "我们会按照合法、正当、必要的原则处理您的个人信息，并在处理之前告知您处理的目的、方式和范围。"
+    text = (
+        f"• 前言\n{long}\n• 我们如何存储您的个人信息\n1.境内存储，保存期限为最短期限。\n2.超出期限后删除。\n"
+        f"• 联系我们\n{long}"
+    )
+    assert [clause.path for clause in _parse(text)] == [
+        ("• 前言",),
+        ("• 我们如何存储您的个人信息",),
+        ("• 我们如何存储您的个人信息",),
+        ("• 联系我们",),
+    ]
+
+
+def test_a_heading_after_a_numbered_sentence_of_its_list_stays_a_heading() -> None:
+    text = (
+        "我们会出于以下目的收集您的信息：\n1、注册登录\n您需要提供手机号码，以便创建账号。\n2、您理解并同意，我们会申请权限：\n"
+        "（1）访问存储，以便上传照片；\n（2）访问位置，以便推荐。\n3、征得同意的例外\n法律另有规定的，无需征得您的同意。"
+    )
+    clauses = _parse(text)
+    assert [clause.path for clause in clauses if clause.text.startswith("法律")] == [("3、征得同意的例外",)]
+    assert [clause.path for clause in clauses if clause.text.startswith("2、")] == [()]
+
+
+def test_a_chapter_named_with_a_closing_mark_is_a_heading() -> None:
+    text = "一、总则\n您好。\n二、我们如何保存您的个人信息；\n（一）地点\n保存在境内。\n三、您的权利\n您可以查询。"
+    assert [clause.path for clause in _parse(text)] == [
+        ("一、总则",),
+        ("二、我们如何保存您的个人信息；", "（一）地点"),
+        ("三、您的权利",),
+    ]
+
+
+def test_an_appendix_stands_beside_the_chapters_and_not_in_one() -> None:
+    text = "一、总则\n您好。\n附则：\n不同地区分别适用下述政策：\n欧盟：甲；"
+    assert [clause.path for clause in _parse(text)] == [("一、总则",), ("附则：",), ("附则：",)]
+
+
+def test_a_part_stands_beside_the_chapters_before_it_and_holds_those_after_it() -> None:
+    text = "一、总则\n您好。\n第一部分 定义\n甲是指甲公司。\n第二部分 政策\n一、收集\n我们收集信息。"
+    assert [clause.path for clause in _parse(text)] == [
+        ("一、总则",),
+        ("第一部分 定义",),
+        ("第二部分 政策", "一、收集"),
+    ]
+
+
+def test_a_second_count_of_articles_stands_beside_the_first() -> None:
+    text = "第一条 总则\n您好。\n第二条 修订\n会公告。\n以下为另一版本，请您阅读。\n第一条 序言\n再见。"
+    assert [(clause.path, clause.label) for clause in _parse(text)][-1] == (("第一条 序言",), "第一条")
+
+
+def test_a_number_without_a_dot_before_personal_information_is_a_number() -> None:
+    text = "1 收集\n您好。\n2 个人信息的共享\n我们不共享。\n2 个月内删除。"
+    assert [(clause.path, clause.label) for clause in _parse(text)] == [
+        (("1 收集",), "1"),
+        (("2 个人信息的共享",), "2"),
+        (("2 个人信息的共享",), "2"),
+    ]
+
+
+def test_a_heading_without_a_number_does_not_stand_in_the_bullets_before_it() -> None:
+    text = (
+        "甲隐私政策\n您提供的信息\n您使用服务时会提供以下信息。\n• 姓名和电话，用于联系您；\n"
+        "我们获取的信息\n您使用服务时我们会记录以下信息。\n• 设备信息，用于安全。"
+    )
+    assert _parse(text)[-1].path == ("我们获取的信息",)
+
+
 def test_circled_numbers_inside_a_sentence_stay() -> None:
     text = "3.1 我们会共享：①姓名；②电话；③地址。"
     assert [clause.text for clause in _parse(text)] == [text]

@@ -79,6 +79,15 @@ def test_a_lead_in_is_cited_with_its_items_and_an_item_alone_with_its_lead_in(se
     assert cite(ranking, ordinal_of(segment, "(1)"), asked).quote == head.quote
 
 
+def test_a_clause_of_a_file_with_several_documents_is_cited_by_its_documents_title(shelve):
+    text = "应用甲隐私政策\n一、总则\n我们重视您的信息。\n<it is delimiter>\n儿童隐私保护声明\n一、总则\n我们保护儿童。"
+    [segment] = shelve([Policy("应用甲", text)]).generation.segments
+    ranking, asked = look(segment, "怎么保护儿童")
+    citation = cite(ranking, ordinal_of(segment, "我们保护儿童"), asked)
+    assert citation.path == ("儿童隐私保护声明", "一、总则")
+    assert passage_of(ranking, ordinal_of(segment, "我们重视"), 1).path == ("应用甲隐私政策", "一、总则")
+
+
 def test_the_quote_holds_the_sentence_with_the_fact_that_is_wanted(segment):
     ranking, asked = look(segment, "电话是多少")
     begin, end = choose_quote(ranking, ordinal_of(segment, "加密技术"), asked)
