@@ -25,7 +25,7 @@ from retrieval.search import Ranking
 # What each sign is worth, in standard deviations of the ranking; chosen on policies that are no seeds.
 WORDING = 1.5  # one step between a surer wording and the next
 HEADING = 1.5  # standing under a heading that names the subject
-FACT = 0.8  # holding a fact of a kind that the cell wants
+FACT = 1.2  # holding a fact of a kind that the cell wants
 OUTSIDE = 2.0  # standing before the first heading, where policies say what they are going to say
 LONGEST_LIST = 600  # characters of a list that is quoted from lead-in to last item
 LONGEST_QUOTE = 400  # characters up to which the sentence that follows joins the quote
@@ -331,7 +331,8 @@ def find_sentence(segment: Segment, sought: SoughtCell, rankings: Sequence[Ranki
 def _complete(segment: Segment, sought: SoughtCell, found: FoundSentence) -> FoundSentence:
     """Return the quote with what it says nothing without: a lead-in's items, the next sentence's path or time limit."""
     clause = segment.clauses[found.ordinal]
-    if clause.kind == "lead_in" and found.end == clause.end:
+    listed = clause.kind == "lead_in" and found.end == clause.end
+    if listed or (sought.key == "contact" and clause.lead_in):  # ways to get in touch belong together
         whole = list_span(segment, found.ordinal)
         if whole is not None and whole[2] - whole[1] <= LONGEST_LIST:
             return FoundSentence(found.ordinal, whole[1], whole[2])

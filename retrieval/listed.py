@@ -96,12 +96,12 @@ _AFTER_VERB = re.compile(
     r"(?:关于)?(?:[您你]|用户)?(?:的|自行|主动|向我们)?(?:关于|相关的?|有关的?|以下|如下|必要的?|个人)*(?:(?:信息|数据)?(?:主要)?(?:包括但不限于|包括|包含)[:：]?)?(?:(?:信息)?[，,](?:例如|比如))?"
 )
 _HEADED = re.compile(
-    r"(?P<data>[^，,。:：;；]{0,14}(?:信息|记录|数据))[,，:：]\s?(?=指|在|包括|当|为|我们|是|基于|根据|您|如)"
+    r"(?P<data>[^，,。:：;；]{0,24}(?:信息|记录|数据))[,，:：]\s?(?=指|在|包括|当|为|我们|是|基于|根据|您|如|例如)"
 )
 _NOT_COLLECTED = re.compile(
     r"^(?:如果?|若|一旦|当)?[您你]?[^，,]{0,6}(?:拒绝|不提供|不同意|不授权|不使用|选择不)|不会(?:主动)?(?:收集|获取|采集|读取|被收集|存储)|不再收集"
     r"|无需(?:另行)?(?:征|取)得|停止(?:继续)?收集|用户协议和隐私|以下用途|是指|根据法律|目的和范围"
-    r"|(?:我们|我方)(?:将|会)(?:严格|采取|按照|依照|尽)|我们保证|去标识化|匿名化|无关的个人信息|评估该第三方|SDK|开发包|^收集[^，,]{0,4}信息|我们依据"
+    r"|(?:我们|我方)(?:将|会)(?:严格|采取|按照|依照|尽)|我们保证|去标识化|匿名化|无关的个人信息|评估该第三方|SDK|开发包|^收集[^，,]{0,4}信息|我们依据|另行|也不会在"
 )
 _CHAPTER = re.compile(r"收集|获取|采集|使用[^。]{0,8}信息|信息的?使用|权限|功能|服务|产品|注册|认证|登录|支付")
 _OTHER_CHAPTER = re.compile(
@@ -223,7 +223,7 @@ def _is_asked_of_user(before: str) -> bool:
     """Say whether the words before 提供, 填写, 上传 make the user the one who gives."""
     if re.search(r"(?:向|为|给|使)(?:[您你]|用户)[^，,]{0,8}$|(?<!向)我[们方][^您你用户]{0,10}$", before):
         return False
-    return bool(re.search(r"[您你]|用户|需要|须", before))
+    return bool(re.search(r"[您你]|用户|需要|须|(?:或者?|以及)$", before))
 
 
 def _end_of_list(text: str, start: int) -> int:
@@ -374,12 +374,12 @@ _SHARE_CHAPTER = re.compile(r"共享|转让|转移|披露|对外提供|委托处
 _SHARES = re.compile(r"共享|转让|转移|披露|提供给|委托|对外提供|分享给|同步|传输给|公开|获取|允许|处理|合作")
 _SHARE_LEAD = re.compile(r"共享|转让|转移|披露|对外提供|委托|提供给|合作(?:伙伴|方)|第三方")
 _NOT_SHARED = re.compile(
-    r"不属于(?:个人信息)?|无法(?:复原|识别)|无需另行向|保密(?:约定|协议|义务)|我们会要求|严格的(?:数据)?保护|不得披露|任何情况下|请[您你]?(?:谨慎|注意)|请查阅"
+    r"是指|不属于(?:个人信息)?|无法(?:复原|识别)|无需另行向|保密(?:约定|协议|义务)|我们会要求|严格的(?:数据)?保护|不得披露|任何情况下|请[您你]?(?:谨慎|注意)|请查阅"
     r"|建议[您你]"
 )
 _RECIPIENT = (
     re.compile(
-        r"(?:向|与|给)(?![您你我]|用户(?:告知|同意))(?P<recipient>[^，,。;；:：向与给]{2,50}?)(?:之间)?(?:共享|分享|提供|披露|转让|传输|同步|一起)"
+        r"(?:向|与|给)(?![您你]|我[们方](?![的合])|用户(?:告知|同意))(?P<recipient>[^，,。;；:：向与给]{2,50}?)(?:之间)?(?:共享|分享|提供|披露|转让|传输|同步|一起)"
     ),
     re.compile(
         r"(?:共享|提供|转让|披露|分享|转移|传输)(?:[您你]的|用户的)?(?:个人|用户)?(?:信息|数据)?(?:至|给|到)(?![您你])"
@@ -388,6 +388,7 @@ _RECIPIENT = (
     re.compile(r"委托(?P<recipient>[^，,。;；:：]{2,40}?)(?:处理|进行|提供|为)"),
     re.compile(r"(?P<recipient>(?:第三方|合作|关联)[^，,。;；:：我]{0,30}?)(?:可以?|会|可能|获取|将)"),
     re.compile(r"(?P<recipient>(?:合并|收购|分立|重组|资产转让|破产|组织架构调整)[^，,。;；]{0,40})"),
+    re.compile(r"(?:^|[，,])\s?(?P<recipient>如[^，,。;；]{2,40}时)"),
     re.compile(r"(?:根据|依据|按照?|在)(?P<recipient>[^。;；]{2,60}?(?:要求|规定|情况下|情形下))"),
     re.compile(r"^(?P<recipient>如果?[^，,。;；]{4,60})[，,]"),
 )
@@ -442,7 +443,7 @@ def _case(clause: Clause, sentences: list[Sentence], *, whole: bool = True) -> F
             recipient = found.span("recipient")
     if recipient is None and whole:
         recipient = (0, len(text) if len(text) <= 80 else len(re.split("[，,。;；]", text)[0]))
-    end = max(first.end, clause.end) if whole and clause.end - first.start <= LONGEST_CASE else first.end
+    end = max([first.end, *(one.end for one in sentences if whole and one.end - first.start <= LONGEST_CASE)])
     purpose = (first.start, first.start)
     for sentence in sentences[:3]:
         aim = _SHARE_PURPOSE.search(sentence.text)
