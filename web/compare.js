@@ -337,7 +337,7 @@
     byId("chart").hidden = !total;
     if (!total) return;
     byId("chart").firstElementChild.textContent = say("chart", stated());
-    byId("chart").lastElementChild.replaceChildren(...bars.map(([name, number]) => {
+    byId("chart").querySelector("ul").replaceChildren(...bars.map(([name, number]) => {
       const item = element("li", name === "silent" ? "" : "stated");
       const bar = element("span", "bar"), part = element("i");
       bar.setAttribute("aria-hidden", "true"); // the number says it

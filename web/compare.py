@@ -67,7 +67,8 @@ class ExportBody(SubjectBody):
 
 @dataclass(frozen=True)
 class Comparison:
-    """One subject across apps: ``lines`` are found as they are taken, ``apps`` says for which.
+    """One subject across apps: ``lines`` are found as they are taken, ``apps`` says for which. A request sees one
+    generation of the index (:mod:`web.generation`), and so do they.
 
     ``named`` are the apps of the index that the question names, ``unknown`` those that are not there; each of these
     has a line, too.
@@ -101,7 +102,7 @@ def build_comparison(assistant: Assistant) -> APIRouter:
         language = request_language(request)
         time = datetime.now(UTC)
         with answering():
-            comparison = compare(assistant, body, [row.app for row in body.rows])
+            comparison = compare(assistant, body, [row.app for row in body.rows], language)
             lines = {line.app: line for line in comparison.lines}
             known = [(row, lines[row.app]) for row in body.rows if row.app in lines]
             changed = [row.app for row, line in known if row.policy_id != line.policy_id]
@@ -118,21 +119,31 @@ def build_comparison(assistant: Assistant) -> APIRouter:
     return router
 
 
-def compare(assistant: Assistant, subject: SubjectBody, apps: Sequence[str]) -> Comparison:
-    """Put the question, or else the topic, to ``apps``; all lines are of one generation of the index."""
-    with assistant.pinned():
-        covered = assistant.apps()
-        policies = {app: assistant.policy(app) for app in covered}
-        named: tuple[str, ...] = () if subject.topic else assistant.apps_named(subject.question)
-        unknown = tuple(name for name in named if name not in policies)[:MAX_UNKNOWN]
-        asked = tuple(dict.fromkeys((*apps, *unknown)))
-        rows: Iterator[Row]
-        if subject.topic:
-            rows = iter(assistant.compare_topic(subject.topic, asked))
-        else:
-            rows = assistant.compare_each(subject.question, asked)
+def compare(assistant: Assistant, subject: SubjectBody, apps: Sequence[str], language: Language) -> Comparison:
+    """Put the question, or else the topic, to ``apps``.
+
+    :param language: of the page; a row of a question is in the question's own.
+    """
+    policies = {app: assistant.policy(app) for app in assistant.apps()}
+    if subject.topic:
+        rows = _topic_rows(assistant, subject.topic, apps, language)
+        return Comparison(tuple(apps), (line_of(row, policies.get(row.app)) for row in rows))
+    named = assistant.apps_named(subject.question)
+    unknown = tuple(name for name in named if name not in policies)[:MAX_UNKNOWN]
+    asked = tuple(dict.fromkeys((*apps, *unknown)))
+    rows = assistant.compare_each(subject.question, asked)
     lines = (line_of(row, policies.get(row.app)) for row in rows)
     return Comparison(asked, lines, tuple(name for name in named if name in policies), unknown)
+
+
+def _topic_rows(assistant: Assistant, topic: Topic, apps: Sequence[str], language: Language) -> Iterator[Row]:
+    """Yield the row of each app; an app that has left the index since the page was loaded gets one that says so."""
+    covered = set(assistant.apps())
+    for app in apps:
+        if app in covered:
+            yield from assistant.compare_topic(topic, [app])
+        else:
+            yield Row(app, "unknown_app", message("answer.unknown_app", language, name=app))
 
 
 async def stream_rows(assistant: Assistant, body: RowsBody, language: Language) -> AsyncIterator[str]:
@@ -145,7 +156,7 @@ async def stream_rows(assistant: Assistant, body: RowsBody, language: Language) 
     def begin() -> Comparison | None:
         with answering():
             is_answerable = body.topic is not None or assistant.is_on_topic(body.question)
-            return compare(assistant, body, body.apps) if is_answerable else None
+            return compare(assistant, body, body.apps, language) if is_answerable else None
 
     def take(lines: Iterator[Line]) -> dict[str, Any] | None:
         with answering():
@@ -208,7 +219,8 @@ def render_page(assistant: Assistant, language: Language) -> str:
         f'<span id="count"></span><button id="stop" type="button">{say("stop")}</button></div>'
         f'<p id="state" role="status"></p><p id="failure" class="alarm" role="alert" hidden></p>'
         f'<p id="again" hidden><button type="button"></button></p><div id="notices"></div>'
-        f'<figure id="chart" hidden><figcaption></figcaption><ul></ul></figure>'
+        f'<figure id="chart" hidden><figcaption></figcaption><ul></ul>'
+        f'<p class="soft">{say("judged")}</p></figure>'
         f'<div id="tools"><label>{say("filter_status")} <select id="status"><option value="">{say("filter_all")}'
         f"</option>{statuses}</select></label>"
         f'<label>{say("filter_text")} <input id="text" type="search"></label>'

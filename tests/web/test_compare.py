@@ -68,6 +68,12 @@ def test_a_topic_takes_the_place_of_a_question(client: TestClient, fake: FakeAss
     assert texts == [row.text for row in fake.compare_topic("rights")]
 
 
+def test_a_topic_is_compared_though_an_app_has_left_the_index(client: TestClient) -> None:
+    events = rows_of(client, topic="rights", apps=["昶联", "已下架"])
+    told = [(line["app"], line["status"]) for name, line in events if name == "row"]
+    assert told == [("昶联", "answered"), ("已下架", "unknown_app")]
+
+
 def test_a_question_off_the_subject_is_declined_before_any_app_is_asked(client: TestClient) -> None:
     for question in ("今天天气怎么样", "", "   "):
         [(name, data)] = rows_of(client, question=question, apps=["昶联"])
