@@ -15,6 +15,7 @@ import sys
 import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 SUFFIXES = (".txt", ".md", ".html", ".htm", ".docx", ".pdf")
 """What can be read; a name ends with one of these, in upper or lower case."""
@@ -116,7 +117,7 @@ def read_here(data: bytes, suffix: str, limits: Limits) -> str:
     elif suffix == ".docx":
         from corpus.from_docx import read_docx
 
-        check_archive(data, limits)
+        check_archive(io.BytesIO(data), limits)
         text = read_docx(data)
     elif suffix == ".pdf":
         from corpus.from_pdf import read_pdf
@@ -131,16 +132,16 @@ def read_here(data: bytes, suffix: str, limits: Limits) -> str:
     return text
 
 
-def check_archive(data: bytes, limits: Limits) -> None:
-    """Check what a ZIP archive says it holds; no entry can unpack to more than it says.
+def check_archive(file: BinaryIO, limits: Limits) -> None:
+    """Check what a ZIP archive says it holds, before more than its directory is read.
 
     :raises ValueError: if it is damaged, has too many entries or unpacks to too much.
     """
-    entry_count, directory_size = _read_directory_size(data)
+    entry_count, directory_size = _read_directory_size(file, limits)
     if entry_count > limits.entries or directory_size > 512 * limits.entries:
         raise ValueError(f"{entry_count} files in the archive; allowed are {limits.entries}")
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        with zipfile.ZipFile(file) as archive:
             entries = archive.infolist()
     except (zipfile.BadZipFile, NotImplementedError, ValueError) as exc:
         raise ValueError("a damaged archive; save or download it again") from exc
@@ -151,12 +152,17 @@ def check_archive(data: bytes, limits: Limits) -> None:
         raise ValueError(f"{len(entries)} files in the archive; allowed are {limits.entries}")
 
 
-def _read_directory_size(data: bytes) -> tuple[int, int]:
+def _read_directory_size(file: BinaryIO, limits: Limits) -> tuple[int, int]:
     """How many entries an archive says it has and the bytes of its directory, before anything else is read of it."""
-    end = data.rfind(b"PK\x05\x06", max(0, len(data) - 65_557))
-    if end < 0 or len(data) < end + 22:
+    size = file.seek(0, os.SEEK_END)
+    if size > limits.file_mib * _MIB:
+        raise ValueError(f"larger than {limits.file_mib:g} MiB")
+    file.seek(max(0, size - 65_557))
+    tail = file.read()
+    end = tail.rfind(b"PK\x05\x06")
+    if end < 0 or len(tail) < end + 22:
         raise ValueError("a damaged archive; save or download it again")
-    return int.from_bytes(data[end + 10 : end + 12], "little"), int.from_bytes(data[end + 12 : end + 16], "little")
+    return int.from_bytes(tail[end + 10 : end + 12], "little"), int.from_bytes(tail[end + 12 : end + 16], "little")
 
 
 def _check_kind(data: bytes, suffix: str) -> None:
@@ -198,7 +204,6 @@ def main() -> int:
     """Read standard input as the format that the first argument names; write ``{"text"}`` or ``{"error"}``."""
     suffix, limits = sys.argv[1], Limits(**json.loads(sys.argv[2]))
     _limit_process(limits)
-    sys.setrecursionlimit(20_000)
     try:
         result = {"text": read_here(sys.stdin.buffer.read(), suffix, limits)}
     except ValueError as exc:

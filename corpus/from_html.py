@@ -86,7 +86,7 @@ _SENTENCE = re.compile(r"[。；;：:！？]|\.(?:\s|$)")
 _CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w:.-]+)", re.IGNORECASE)
 _LEAST_PARAGRAPH = 12
 _HIDDEN_DOCUMENT = 200
-_MAX_DEPTH = 2000
+_MAX_DEPTH = 200
 
 
 @dataclass
@@ -97,10 +97,12 @@ class _Line:
     text: str = ""
     linked: int = 0
     heading: bool = False
+    printed: int = 0
+    """Length of the number or bullet that the browser prints before it."""
 
     @property
     def is_links(self) -> bool:
-        return self.linked >= 0.7 * len(self.text)
+        return self.linked >= 0.7 * (len(self.text) - self.printed)
 
 
 @dataclass
@@ -131,7 +133,7 @@ class _Drawing:
             text = text.lstrip(" ")
             if not text:
                 return
-            self.lines.append(_Line(zone, self.pending))
+            self.lines.append(_Line(zone, self.pending, printed=len(self.pending)))
             self.pending, self.is_open = "", True
         line = self.lines[-1]
         if line.text.endswith(" "):

@@ -37,6 +37,8 @@ class _Character:
     right: float
     bottom: float
     top: float
+    made: bool = False
+    """Whether it stands in the file, or PDFium put it there for a gap."""
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,8 @@ def _read_characters(page: PdfPage) -> list[_Character]:
             continue
         raw.FPDFText_GetLooseCharBox(text_page.raw, index, box)
         text = " " if text.isspace() else text
-        found.append(_Character(text, box.left, box.right, box.bottom, box.top))
+        made = raw.FPDFText_IsGenerated(text_page.raw, index) == 1
+        found.append(_Character(text, box.left, box.right, box.bottom, box.top, made))
     text_page.close()
     for index in range(len(found) - 1):  # a wide “ that was pushed under the ( before it comes first by its left edge
         one, other = found[index], found[index + 1]
@@ -264,7 +267,7 @@ def _make_rows(segments: Sequence[list[_Character]], page: int, column: int) -> 
             gap = segment[0].left - before[-1].right
             text = text.rstrip(" ") + ("\t" if gap > _height(segment) else "") + piece.lstrip(" ")
         characters = [c for segment in row for c in segment if c.text != " "]
-        text = text.strip(" ") + (" " if text.endswith(" ") else "")
+        text = text.strip(" ") + (" " if text.endswith(" ") and not row[-1][-1].made else "")
         size = statistics.median(c.top - c.bottom for c in characters)
         yield _Line(
             text=text,
@@ -315,10 +318,10 @@ def _without_furniture(pages: Sequence[Sequence[_Line]]) -> list[list[_Line]]:
     kept = []
     for page in pages:
         lines = list(page)
-        while lines and _is_furniture(lines[-1], repeated, filled):
-            lines.pop()
-        while lines and _is_furniture(lines[0], repeated, filled):
-            lines.pop(0)
+        for edge in (-1, 0):
+            for _ in range(_EDGE_LINES):
+                if lines and _is_furniture(lines[edge], repeated, filled):
+                    lines.pop(edge)
         kept.append(lines)
     return kept
 
@@ -366,6 +369,8 @@ def _count_words(lines: Sequence[_Line]) -> Counter[str]:
 
 def _is_full(line: _Line, below: _Line, layout: _Layout) -> bool:
     """Whether the first word of the line below had no room left at the end of this one."""
+    if below.text[:1] in _CLOSERS:  # no paragraph begins with one
+        return line.right + 2 * line.size > layout.right[line.column]
     space = 0.35 if line.text[-1:].isascii() and below.text[:1].isascii() else 0.15
     return line.right + below.need > layout.right[line.column] - space * line.size
 

@@ -57,6 +57,17 @@ def test_a_file_without_an_entry_takes_its_name_and_what_the_text_states(tmp_pat
     assert (policy.updated, policy.effective, policy.contact) == ("2023-05-06", None, "service@example.com")
 
 
+def test_a_folder_of_several_formats_is_read_with_its_catalogue(tmp_path: Path) -> None:
+    for name, data in (("甲.md", "# 一、总则\n**您好**。"), ("乙.html", "<nav>首页</nav><h1>一、总则</h1><p>您好。")):
+        (tmp_path / name).write_text(data, encoding="utf-8")
+    (tmp_path / "catalog.toml").write_text('["乙.html"]\nname = "丙"\n', encoding="utf-8")
+    policies = load_policies([tmp_path])
+    assert {policy.app: policy.text for policy in policies} == {"丙": "一、总则\n您好。\n", "甲": "一、总则\n您好。"}
+    (tmp_path / "丁.pdf").write_bytes(b"%PDF-1.7 cut off")
+    with pytest.raises(ValueError, match=r"^丁\.pdf: not a PDF that can be read"):
+        load_policies([tmp_path])
+
+
 def test_a_decomposed_file_name_becomes_nfc(tmp_path: Path) -> None:
     (tmp_path / "Cafe\u0301.txt").write_text("一、总则\n您好。", encoding="utf-8")
     assert load_policies([tmp_path])[0].app == "Café"
