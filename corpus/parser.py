@@ -17,6 +17,7 @@ PARSER_VERSION = "8"
 _DELIMITER = re.compile(r"<[^<>]{0,40}delimiter[^<>]{0,40}>|[-=_*~—]{3,}")
 _VERSION = re.compile(r".{0,12}版本?[）)]?|[（(]?[Vv][\d.]+[）)]?")
 _DATED = re.compile("(?:更新|生效|发布|修订|公布).{0,4}(?:日期|时间|日)")
+_HEAD = 6  # blocks at the head of a document among which its title stands, where link texts or a notice come first
 _SUMMARY = re.compile("摘要|概要|简明版|简版")
 _FOOTER = re.compile(r"<[^<>]{0,20}end[^<>]{0,40}>")
 
@@ -53,11 +54,12 @@ def parse_policy(policy: Policy) -> Outline:
     documents = [document for document in documents if document]
     clauses: list[Clause] = []
     for document in documents:
-        titles = _count_titles(document)
-        furniture.extend(_furnish(block, "heading") for block in document[:titles])
-        nodes = name_chapters(nest_blocks(document[titles:], listed), [blocks[i] for i in sorted(contents)])
+        titles = _find_titles(document)
+        furniture.extend(_furnish(block, "heading") for block in titles)
+        body = [block for block in document if block not in titles]
+        nodes = name_chapters(nest_blocks(body, listed), [blocks[i] for i in sorted(contents)])
         furniture.extend(_furnish(node.block, "heading") for node in nodes if node.role == "heading")
-        title = next((block.text for block in document[:titles] if is_document_title(block)), None)
+        title = next((block.text for block in titles if is_document_title(block)), None)
         clauses.extend(_make_clauses(policy, nodes, title if len(documents) > 1 else None, len(clauses)))
     return Outline(tuple(clauses), tuple(sorted(furniture, key=lambda piece: piece.start)))
 
@@ -78,6 +80,16 @@ def _is_full_title(block: Block, title: Block) -> bool:
     """Whether a block is the title of the policy whose summary the document before it is."""
     short = _SUMMARY.sub("", title.text)
     return short != title.text and is_document_title(block) and block.text in (short, title.text)
+
+
+def _find_titles(document: Sequence[Block]) -> list[Block]:
+    """The blocks at the head of a document that are its title; with one above a date, the link texts before it too."""
+    titles = list(document[: _count_titles(document)])
+    if any(map(is_document_title, titles)):
+        return titles
+    head = range(len(titles), min(_HEAD, len(document) - 1))
+    dated = next((i for i in head if _begins_document(document, i)), None)
+    return titles if dated is None else [*filter(is_title_like, document[:dated]), document[dated]]
 
 
 def _count_titles(document: Sequence[Block]) -> int:

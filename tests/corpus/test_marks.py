@@ -40,7 +40,7 @@ def test_the_twelve_marked_policies_are_parsed_as_well_as_the_project_claims() -
     assert share["contents"] == share["documents"] == share["joins"] == share["headings found"] == 1
 
 
-@pytest.mark.parametrize("path", sorted(MARKS.glob("*.toml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(MARKS.rglob("*.toml")), ids=lambda path: path.stem)
 def test_marks_name_lines_in_order_and_parents_that_are_headings(path: Path) -> None:
     marks = tomllib.loads(path.read_text(encoding="utf-8"))
     first, last = marks["lines_marked"]

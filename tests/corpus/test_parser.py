@@ -245,6 +245,17 @@ def test_each_document_of_a_file_is_cited_by_its_own_title(file: str, documents:
         assert clause.address == ((title, *clause.path) if title else clause.path)
 
 
+def test_a_title_above_a_date_is_no_heading_though_link_texts_stand_before_it() -> None:
+    text = (
+        "下载\nhttps://example.com/policy.pdf\n甲隐私保护政策\n更新日期：2022年8月5日\n"
+        "1. 收集\n我们收集信息。\n2. 存储\n保存在境内。"
+    )
+    outline = parse_policy(Policy("甲", text))
+    assert [clause.path for clause in outline.clauses] == [(), (), ("1. 收集",), ("2. 存储",)]
+    titles = [text[piece.start : piece.end] for piece in outline.furniture][:2]
+    assert titles == ["下载", "甲隐私保护政策"]
+
+
 def test_bullets_under_a_heading_that_a_bullet_announces_stand_under_the_heading() -> None:
     text = (
         "一、收集\n• 扩展功能及所需信息如下：\n（1）方便您使用\n我们收集设备信息。\n（2）其他服务\n• 订票需提供姓名。"
