@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from retrieval import Assistant
+from retrieval.datatypes import Language
 from web.cli import EXIT_UNUSABLE, Commands, ProgressBar, run
 from web.security import HOST_NAME, choose_hosts
 
@@ -25,12 +26,14 @@ class Settings:
     model: str | None = None
     sites: Path | None = None
     allowed_hosts: tuple[str, ...] = ()
+    language: Language = "en"
 
     @classmethod
     def from_environment(cls) -> Settings:
         """Read ``WENTIAO_HOST``, ``_PORT``, ``_ROOT_PATH``, ``_INDEX`` (a built index), ``_MODEL`` (a folder),
         ``_SITES`` (the TOML file of the sites that may embed the widget; see :mod:`web.sites`) and ``_ALLOWED_HOSTS``
-        (names that the site is reached by, comma between; see :func:`web.security.choose_hosts`).
+        (names that the site is reached by, comma between; see :func:`web.security.choose_hosts`). The command speaks
+        the language of ``LC_ALL`` or ``LANG``: Chinese or English.
         """
         get = os.environ.get
         port = get("WENTIAO_PORT", str(cls.port))
@@ -52,7 +55,14 @@ class Settings:
             model=get("WENTIAO_MODEL"),
             sites=Path(sites) if sites else None,
             allowed_hosts=allowed_hosts,
+            language=_terminal_language(get("LC_ALL") or get("LC_MESSAGES") or get("LANG") or ""),
         )
+
+
+def _terminal_language(locale: str) -> Language:
+    if not locale.startswith("zh"):
+        return "en"
+    return "zh-Hant" if locale.startswith(("zh_TW", "zh_HK", "zh_MO")) else "zh"
 
 
 def open_assistant(settings: Settings) -> Assistant:
@@ -91,8 +101,20 @@ def build_index(settings: Settings, policies: Sequence[Path], out: Path | None) 
     return f"{len(loaded)} policies indexed at {folder}"
 
 
+def prepare_index(settings: Settings) -> None:
+    """Make sure that the default index is there, where the settings name no other."""
+    from index.encoder import load_encoder
+    from index.store import open_default
+
+    if settings.index is None:
+        open_default(load_encoder(settings.model), progress=ProgressBar())
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command ``wentiao``; return its exit code."""
+    from index.encoder import load_encoder
+    from index.store import default_index_folder
+
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
         settings = Settings.from_environment()
@@ -103,10 +125,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         open_assistant=lambda: open_assistant(settings),
         serve=lambda host, port, root_path: serve(settings, host, port, root_path),
         build_index=lambda folders, out: build_index(settings, folders, out),
+        load_encoder=lambda: load_encoder(settings.model),
+        prepare_index=lambda: prepare_index(settings),
+        index=settings.index or default_index_folder(),
         default_host=settings.host,
         default_port=settings.port,
         default_root_path=settings.root_path,
         allowed_hosts=settings.allowed_hosts,
+        language=settings.language,
     )
     return run(sys.argv[1:] if arguments is None else arguments, commands, out=sys.stdout, err=sys.stderr)
 

@@ -103,7 +103,18 @@ def update_policies(
         return tuple(_write(out, before, {policy.app: policy for policy in policies}, [], encoder, progress))
 
 
-def remove_apps(out: Path, apps: Sequence[str], encoder: Encoder) -> tuple[Outcome, ...]:
+def succeed_policy(old: Policy, new: Policy) -> Policy:
+    """Return ``new`` with the names, operator, source and contact of ``old`` that it does not state itself."""
+    return replace(
+        new,
+        aliases=tuple(dict.fromkeys((*old.aliases, *new.aliases))),
+        operator=new.operator or old.operator,
+        source=new.source or old.source,
+        contact=new.contact or old.contact,
+    )
+
+
+def remove_apps(out: Path, apps: Sequence[str]) -> tuple[Outcome, ...]:
     """Take apps with all their versions out of the index; snapshots still have them.
 
     :raises AppError: if the index does not have one of them, or would be empty.

@@ -1,4 +1,4 @@
-"""The command ``wentiao``: serve, ask, search, compare, apps, mcp, verify and index build."""
+"""The command ``wentiao``: its verbs, their options and exit codes."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from corpus.messages import message
+from retrieval.datatypes import Language
 from retrieval.question import detect_language
+from web.cli_corpus import Workbench, run_corpus, take_corpus, take_index
 from web.evidence import NotEvidenceError, check_evidence, read_evidence
 
 if TYPE_CHECKING:
     from tqdm import tqdm
 
+    from index.encoder import Encoder
     from retrieval import Answer, Assistant, Citation, Passage, Row
 
 EXIT_ANSWERED = 0
@@ -27,7 +30,8 @@ _EPILOG = """\
 exit codes:
   0  done; for ask and compare: at least one policy answers; for verify: all that the file quotes stands
   1  a decline: the policy does not say, the app is not known, or the question is not one for a policy;
-     for verify: something does not stand
+     for verify: something does not stand; for doctor: something is wrong; for corpus: some files were not taken, or
+     diff found changes
   2  the command was given something it cannot take
   3  the index, the model or a policy file cannot be used; the message says what mends it
 
@@ -37,20 +41,31 @@ examples:
   wentiao verify wentiao-evidence.json
   wentiao index build --policies corpus/policies --policies ~/policies --out ~/index
   WENTIAO_INDEX=~/index wentiao serve --port 8080
+  wentiao corpus add policies.zip --dry-run
+  wentiao corpus update 2026.docx --app 昶联 && wentiao corpus diff 昶联
+  wentiao doctor
 """
 
 
 @dataclass(frozen=True)
 class Commands:
-    """What the composition root gives the command to work with."""
+    """What the composition root gives the command to work with.
+
+    ``index`` is the index when a command names none; ``prepare_index`` makes sure that it is there. ``language`` is
+    that of the operator's terminal.
+    """
 
     open_assistant: Callable[[], Assistant]
     serve: Callable[[str, int, str], None]
     build_index: Callable[[Sequence[Path], Path | None], str]
-    default_host: str
-    default_port: int
-    default_root_path: str
+    load_encoder: Callable[[], Encoder]
+    prepare_index: Callable[[], None]
+    index: Path
+    default_host: str = "127.0.0.1"
+    default_port: int = 7860
+    default_root_path: str = ""
     allowed_hosts: tuple[str, ...] = ()
+    language: Language = "en"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -87,12 +102,22 @@ def make_parser(commands: Commands) -> argparse.ArgumentParser:
     compare.add_argument("--apps", nargs="+", metavar="APP", help="which apps (default: those named, else all)")
     compare.add_argument("--json", action="store_true", help="print the rows as JSON")
 
-    index = verbs.add_parser("index", help="build an index").add_subparsers(dest="action", required=True)
+    index = verbs.add_parser("index", help="build or repair an index").add_subparsers(dest="action", required=True)
     build = index.add_parser("build", help="build an index of folders of policies")
     build.add_argument(
         "--policies", action="append", type=Path, default=[], metavar="DIR", help="folder of policies; may be repeated"
     )
     build.add_argument("--out", type=Path, metavar="PATH", help="folder of the index (default: the one serve uses)")
+
+    repair = index.add_parser("repair", help="make an index whole, and as this version makes it, from its own texts")
+    repair.add_argument("--out", type=Path, metavar="PATH", help="folder of the index (default: the one serve uses)")
+
+    take_corpus(
+        verbs.add_parser("corpus", help="keep the policies of an index: add, update, compare versions, go back")
+    )
+    doctor = verbs.add_parser("doctor", help="look for what is wrong with an index, with the command that mends it")
+    take_index(doctor)
+    doctor.add_argument("--json", action="store_true", help="print the findings as JSON")
 
     apps = verbs.add_parser("apps", help="list the apps of the index")
     apps.add_argument("--json", action="store_true", help="print the names as JSON")
@@ -122,6 +147,8 @@ def run(arguments: Sequence[str], commands: Commands, *, out: TextIO, err: TextI
 
     options = make_parser(commands).parse_args(arguments)
     try:
+        if options.verb == "corpus":
+            return run_corpus(options, _workbench(commands, out, err))
         code, text = _RUNNERS[options.verb](options, commands)
     except (IndexNotBuiltError, IndexMismatchError, OSError) as error:
         err.write(f"wentiao: {error}\n")
@@ -135,6 +162,18 @@ def run(arguments: Sequence[str], commands: Commands, *, out: TextIO, err: TextI
     if text:
         out.write(text.rstrip("\n") + "\n")
     return code
+
+
+def _workbench(commands: Commands, out: TextIO, err: TextIO) -> Workbench:
+    return Workbench(
+        index=commands.index,
+        load_encoder=commands.load_encoder,
+        prepare=commands.prepare_index,
+        language=commands.language,
+        progress=ProgressBar(),
+        out=out,
+        err=err,
+    )
 
 
 def _serve(options: argparse.Namespace, commands: Commands) -> tuple[int, str]:
@@ -166,7 +205,15 @@ def _compare(options: argparse.Namespace, commands: Commands) -> tuple[int, str]
 
 
 def _index(options: argparse.Namespace, commands: Commands) -> tuple[int, str]:
-    return EXIT_ANSWERED, commands.build_index(options.policies, options.out)
+    if options.action == "build":
+        return EXIT_ANSWERED, commands.build_index(options.policies, options.out)
+    from index.maintain import repair_index
+
+    out = options.out or commands.index
+    lost = repair_index(out, commands.load_encoder(), progress=ProgressBar())
+    if lost:
+        return EXIT_DECLINED, message("cli.repaired_without", commands.language, out=out, apps="、".join(lost))
+    return EXIT_ANSWERED, message("cli.repaired", commands.language, out=out)
 
 
 def _apps(options: argparse.Namespace, commands: Commands) -> tuple[int, str]:

@@ -128,13 +128,13 @@ def test_an_alias_that_is_another_apps_name_is_dropped_and_named(index, encoder)
 
 def test_a_removed_app_is_gone_and_the_last_one_cannot_be(index, encoder):
     add_policies(index, [SECOND], encoder)
-    assert remove_apps(index, ["甲"], encoder) == (Outcome("甲", "removed", FIRST.policy_id),)
+    assert remove_apps(index, ["甲"]) == (Outcome("甲", "removed", FIRST.policy_id),)
     assert current_apps(index, encoder) == ["乙"]
     assert open_generation(index, encoder.fingerprint).versions_of("甲") == ()
     with pytest.raises(AppError, match="甲"):
-        remove_apps(index, ["甲"], encoder)
+        remove_apps(index, ["甲"])
     with pytest.raises(AppError, match="delete its folder"):
-        remove_apps(index, ["乙"], encoder)
+        remove_apps(index, ["乙"])
 
 
 def test_an_export_builds_the_same_policies(index, encoder, tmp_path_factory):
@@ -186,7 +186,7 @@ def test_pruning_keeps_what_is_current_or_named(index, encoder):
     update_policies(index, [NEWER], encoder)
     take_snapshot(index, "with")
     add_policies(index, [SECOND], encoder)
-    remove_apps(index, ["乙"], encoder)
+    remove_apps(index, ["乙"])
     assert prune_index(index) > 0
     assert len(list((index / "segments").iterdir())) == 2
     assert prune_index(index) == 0
@@ -235,7 +235,7 @@ def test_a_damaged_old_version_is_noticed_when_it_is_read(index, encoder):
 
 def test_nothing_is_done_where_there_is_no_index(tmp_path, encoder):
     with pytest.raises(IndexNotBuiltError):
-        remove_apps(tmp_path / "none", ["甲"], encoder)
+        remove_apps(tmp_path / "none", ["甲"])
     with pytest.raises(IndexNotBuiltError):
         take_snapshot(tmp_path / "none", "x")
 

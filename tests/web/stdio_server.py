@@ -8,6 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from index.encoder import FakeEncoder
 from tests.web.fakes import FakeAssistant
 from web.cli import Commands, run
 
@@ -16,8 +17,8 @@ commands = Commands(
     open_assistant=FakeAssistant,  # type: ignore[arg-type]
     serve=lambda *where: None,
     build_index=lambda folders, out: "",
-    default_host="127.0.0.1",
-    default_port=7860,
-    default_root_path="",
+    load_encoder=FakeEncoder,
+    prepare_index=lambda: None,
+    index=Path(),
 )
 sys.exit(run(["mcp"], commands, out=sys.stdout, err=sys.stderr))

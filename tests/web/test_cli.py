@@ -30,9 +30,9 @@ class Desk:
             open_assistant=lambda: self.assistant or Assistant.open(self.index, encoder=FakeEncoder()),
             serve=lambda *where: self.served.append(where),
             build_index=self.build,
-            default_host="127.0.0.1",
-            default_port=7860,
-            default_root_path="",
+            load_encoder=FakeEncoder,
+            prepare_index=lambda: None,
+            index=self.index,
         )
         code = run(arguments, commands, out=out, err=err)
         return code, out.getvalue(), err.getvalue()

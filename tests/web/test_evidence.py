@@ -43,7 +43,7 @@ def make(fake: FakeAssistant, question: str, app: str | None = None) -> dict[str
 
 def verify(fake: FakeAssistant, path: Path) -> tuple[int, str, str]:
     out, err = io.StringIO(), io.StringIO()
-    commands: Any = Commands(lambda: fake, None, None, "127.0.0.1", 7860, "")  # type: ignore[arg-type,return-value]
+    commands: Any = Commands(lambda: fake, None, None, None, None, Path())  # type: ignore[arg-type,return-value]
     return run(["verify", str(path)], commands, out=out, err=err), out.getvalue(), err.getvalue()
 
 

@@ -69,7 +69,7 @@ def test_an_app_that_is_added_or_removed_is_seen_without_a_restart(server: str, 
     assert get(f"{server}api/v1/apps") == ["甲"]
     add_policies(index, [SECOND], ENCODER)
     wait_until(f"{server}api/v1/apps", ["甲", "乙"])
-    remove_apps(index, ["甲"], ENCODER)
+    remove_apps(index, ["甲"])
     wait_until(f"{server}api/v1/apps", ["乙"])
 
 
