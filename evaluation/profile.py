@@ -41,6 +41,8 @@ class ListScore:
     right: int = 0
     rows: int = 0
     extra: int = 0
+    named: Counter[str] = field(default_factory=Counter)
+    same: Counter[str] = field(default_factory=Counter)
     missing: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
 
@@ -64,7 +66,7 @@ def plain(text: str) -> str:
 def is_same(found: str, expected: str) -> bool:
     """Say whether a value is the sheet's: one holds the other and neither is much longer.
 
-    >>> is_same("手机号码、姓名、", "手机号码、姓名"), is_same("手机号码", "手机号码、姓名、短信验证码、证件类型、证件号码")
+    >>> is_same("手机号、姓名、", "手机号、姓名"), is_same("手机号", "手机号、姓名、短信验证码、证件号码")
     (True, False)
     """
     one, other = sorted((plain(found), plain(expected)), key=len)
@@ -97,10 +99,12 @@ def score_list(cell: Cell, expected: Sequence[Mapping[str, str]], score: ListSco
             continue
         score.found += 1
         best = max(near, key=lambda place: _agreement(cell, cell.rows[place], columns))
+        has = dict(zip(cell.columns, cell.rows[best].values, strict=True))
+        score.named.update(columns.keys())
+        score.same.update(column for column, value in columns.items() if is_same(has[column], value))
         if _agreement(cell, cell.rows[best], columns) == len(columns):
             score.right += 1
         else:
-            has = dict(zip(cell.columns, cell.rows[best].values, strict=True))
             score.wrong.append(f"{row['app']} {cell.key}: {columns} <> { {key: has[key] for key in columns} }")
     score.extra += len(cell.rows) - len(accounted)
 
@@ -130,7 +134,10 @@ def score_profiles(profiles: Iterable[Profile], sheet: Mapping[str, Sequence[Map
                     if expected.get(name):
                         score.facts[name] += 1
                         has = [fact.text for fact in cell.facts if fact.kind in kinds]
-                        score.facts_right[name] += any(is_same(text, expected[name]) for text in has)
+                        if any(is_same(text, expected[name]) for text in has):
+                            score.facts_right[name] += 1
+                        else:
+                            score.wrong.append(f"{profile.app} {key}: no {name} {expected[name]!r} in {has}")
     return score
 
 
@@ -147,7 +154,8 @@ def report(score: Score, *, verbose: bool = False) -> str:
     lines += ["", f"{'list':20}" + "".join(f"{name:>12}" for name in ("expected", "found", "right", "rows", "extra"))]
     for key, one in score.lists.items():
         numbers = (one.expected, one.found, one.right, one.rows, one.extra)
-        lines.append(f"{key:20}" + "".join(f"{number:>12}" for number in numbers))
+        by_column = ", ".join(f"{column} {one.same[column]}/{one.named[column]}" for column in one.named)
+        lines.append(f"{key:20}" + "".join(f"{number:>12}" for number in numbers) + f"   {by_column}")
     lines.append("")
     lines += [f"{name} named: {score.facts[name]}, found: {score.facts_right[name]}" for name in _FACTS]
     if verbose:

@@ -88,12 +88,12 @@ DATA_WORD = re.compile(
     r"|密码|性别|年龄|生日|指纹|人脸|面部|列表|型号|版本|证件|邮箱|手机号|电话|通讯录|相册|短信|订单|金额|图片|视频|语音|声音|地区|职业"
     r"|学历|时长|社交|剪[切贴]板|Cookie|信息|内容|日历|[码证]"
 )
-_TAKES = r"收集|采集|获取|读取|获得|访问|(?<=[会能们方并])记录|记录(?=[您你用这])|留存"
+_TAKES = r"收集|采集|获取|读取|获得|访问|(?<=[会能们方并])记录|记录(?=[您你用这相])|留存|存储(?=名为|(?:[您你]|用户)的)"
 _GIVES = r"提供|填写|输入|提交|上传|完善(?=[您你相关]|性别)"
 _VERB = re.compile(rf"(?P<takes>{_TAKES}|使用或整合|使我们使用|授权我[们方]使用)|(?P<gives>{_GIVES})")
 _AFTER_VERB = re.compile(
     r"(?:[和与及并或、]{0,2}(?:存储|储存|分享|使用|记录|分析|处理|整合|获得|上传|收集|获取|填写|利用)){0,3}[了到]?(?:的(?=[您你用]))?(?:并根据)?(?:该第三方平台提供的)?"
-    r"(?:关于)?(?:[您你]|用户)?(?:的|自行|主动|向我们)?(?:关于|相关的?|有关的?|以下|如下|必要的?|个人)*(?:(?:信息|数据)?(?:主要)?(?:包括但不限于|包括|包含)[:：]?)?(?:(?:信息)?[，,](?:例如|比如))?"
+    r"(?:关于)?(?:[您你]|用户)?(?:的|自行|主动|向我们)?(?:关于|相关的?|有关的?|以下|如下|必要的?|个人)*(?:(?:信息|数据)?(?:主要)?(?:包括但不限于|包括|包含)[:：]?)?(?:(?:信息)?[，,](?:例如|比如)[，,]?)?"
 )
 _HEADED = re.compile(
     r"(?P<data>[^，,。:：;；]{0,24}(?:信息|记录|数据))[,，:：]\s?(?=指|在|包括|当|为|我们|是|基于|根据|您|如|例如)"
@@ -101,12 +101,12 @@ _HEADED = re.compile(
 _NOT_COLLECTED = re.compile(
     r"^(?:如果?|若|一旦|当)?[您你]?[^，,]{0,6}(?:拒绝|不提供|不同意|不授权|不使用|选择不)|不会(?:主动)?(?:收集|获取|采集|读取|被收集|存储)|不再收集"
     r"|无需(?:另行)?(?:征|取)得|停止(?:继续)?收集|用户协议和隐私|以下用途|是指|根据法律|目的和范围"
-    r"|(?:我们|我方)(?:将|会)(?:严格|采取|按照|依照|尽)|我们保证|去标识化|匿名化|无关的个人信息|评估该第三方|SDK|开发包|^收集[^，,]{0,4}信息|我们依据|另行|也不会在"
+    r"|(?:我们|我方)(?:将|会)(?:严格|采取|按照|依照|尽)|我们保证|去标识化|匿名化|无关的个人信息|评估该第三方|SDK[^，,。]{0,20}(?:收集|获取|读取|采集)|第三方[^，,]{0,8}SDK|开发包|^收集[^，,]{0,4}信息|我们依据|另行|也不会在"
 )
 _CHAPTER = re.compile(r"收集|获取|采集|使用[^。]{0,8}信息|信息的?使用|权限|功能|服务|产品|注册|认证|登录|支付")
 _OTHER_CHAPTER = re.compile(
     r"共享|转让|披露|对外提供|委托|存储|储存|保存|保护|安全措施|信息安全|权利|管理[您你]|未成年|儿童|成年人|更新|变更|修订|联系|管辖|法律适用|争议"
-    r"|定义|释义|例外|无需征得|Cookie|适用范围|总则|其[他它]目的|责任|知识产权|终端用户|声明|引言|前言"
+    r"|定义|释义|例外|无需征得|适用范围|总则|其[他它]目的|责任|知识产权|终端用户|声明|引言|前言"
 )
 _AIM = re.compile(
     r"(?:收集|使用|获取|记录)(?:这些|上述|以上|前述|此类|该等)?(?:[您你]的)?(?:信息|数据)?(?:是|的目的是|时|用来|用于|主要是?)*为了?"
@@ -114,25 +114,36 @@ _AIM = re.compile(
 )
 _PURPOSES = (
     _AIM,
+    re.compile(r"[，,](?P<purpose>创建[^，,。;；]{2,30})"),
     re.compile(
-        r"(?:(?:主要|仅|将|是|均)?用于(?!登录的)|用来|以便于?|便于|以实现|来实现|来完成|从而|以确保|以保障|以帮助|目的是|以提供"
-        r"|使您可以|供(?=APP|我|本))(?P<purpose>[^。;；]{3,160}?)(?=[，,]\s?(?:我们|我方|需|[您你]需|[您你]可|用户需)|[。;；]|$)"
+        r"(?:(?:主要|仅|将|是|均)?用于(?!登录的)|用来|以便于?|便于|以实现|来实现|来完成|以确保|以保障|以帮助|目的是|以提供|来(?=完善)"
+        r"|使您可以|供(?=APP|我|本))(?![^。;；]{0,6}(?:前述|上述))(?P<purpose>[^。;；]{3,160}?)"
+        r"(?=[，,]\s?(?:我们|我方|需|[您你]需|[您你]可|用户需)|[。;；]|$)"
     ),
     re.compile(
         r"(?:^|[，,:：。;；、])\s?(?:我们|我方|可能会?|还|也|此外|同时)*为了?(?!我|[您你]的|主|此)(?P<purpose>[^。;；:：]{4,80}?)"
         r"(?=[，,]\s?(?:我们|我方|需|[您你]|用户|会|将|可能)|[。;；]|的合理需要|$)"
     ),
+    re.compile(r"(?:[您你]|用户)(?:也|还)可以?(?P<purpose>(?:使用|通过)[^，,。;；]{3,30})[，,]"),
     re.compile(
-        r"(?:^|[，,:：。;；])\s?(?:当|在|如|若|如果|基于|对于)(?P<purpose>(?:[您你]|用户)[^，,。;；]{2,120}?)(?:的?时候?|过程中|期间|的?情况下|功能)?[，,]"
+        r"(?:^|[，,:：。;；])\s?(?:当|在|如|若|如果|基于|对于)(?P<purpose>(?:[您你]|用户)[^，,。;；]{2,120}?)(?:的?时候?|过程中|期间|的?情况下)?[，,]"
     ),
     re.compile(
         r"(?:^|[，,。;；])\s?(?P<purpose>(?:[您你]|用户)(?:首次|通过)?使用[^，,。;；]{2,60}?|[您你]参与[^，,。;；]{2,40}?)(?:时|过程中)"
     ),
+    re.compile(
+        r"(?:从而|用于)(?P<purpose>[^。;；]{3,160})|[，,](?P<effect>(?=与|提升|实现|方便|帮助|保障|确保|满足)[^。;；]{4,80})"
+    ),
 )
+_CREATES = re.compile(r"通过(?P<data>手机号码?|(?:电子)?邮箱)(?P<purpose>创建[账帐][号户]|注册|登录)")
 _CUT = re.compile(
-    r"并(?:将|帮助|向)|进行(?:有效|核|对比|验)|[，,]\s?[“\"][^”\"]{1,12}[”\"]|[，,]\s?(?=我们|我方|我行|[您你]|用户(?!的)|以|用于|用来|来|从而|便于|确保|这些|上述|如|但|并|为|同时|实现|供|将|若|可|所以|因|这|该"
+    r"并(?:将|帮助|向)|进行(?:有效|核|对比|验)|[，,]\s?[“\"][^”\"]{1,12}[”\"]|[，,]\s?(?=我们|我方|我行|[您你]|用户(?!的)|以(?!及)|用于|用来|来|从而|便于|确保|这些|上述|如|但|并|为|同时|实现|供|将|若|可|所以|因|这|该"
     r"|不|则|仅|只|才|当|在|使|此|否则|由|需要|进行|会|除|特别|且|或者提供|创建|收集|对|要求|单独|访问|提供)"
     r"|用于|以便|来(?=实现|验证|完善|判断|综合)|以(?=提供|完成|实现|帮助)|从而|并向|时接收|[。;；!！?？]"
+)
+# After a comma the list goes on where what follows is one more thing of the user's: 您参与问卷时提供的答复信息.
+_GOES_ON = re.compile(
+    r"[，,]\s?(?:[您你]|用户)(?![^，,。;；]{0,40}(?:我[们方]|同意|可以|需要|授权))[^，,。;；]{2,40}(?:信息|数据|记录|情况)(?=[，,。;；])"
 )
 _NO_DATA = re.compile(
     r"^(?:个人|相关|上述|以下|这些|该等|必要的?|任何|其他|前述|有关|部分|全部|用户|敏感|真实|合法|有效|、|的|和|与|所|技术|基本)*"
@@ -151,6 +162,9 @@ def collection_rows(segment: Segment) -> list[FoundRow]:
             continue
         sentences = sentences_of(segment, ordinal)
         for place, sentence in enumerate(sentences):
+            if created := _CREATES.search(sentence.text):
+                values = within(sentence.start, created, "purpose"), within(sentence.start, created, "data")
+                rows.append(FoundRow(ordinal, sentence.start, sentence.end, values))
             for data in _collected(segment, clause, sentence):
                 start, end = sentence.start, sentence.end
                 purpose = _purpose(sentence, data)
@@ -158,7 +172,7 @@ def collection_rows(segment: Segment) -> list[FoundRow]:
                 aim = _AIM.search(following.text) if following else None
                 if following and aim:
                     purpose, end = within(following.start, aim, "purpose"), following.end
-                elif purpose[0] == purpose[1] and place:
+                elif purpose[0] == purpose[1] and place and not _collected(segment, clause, sentences[place - 1]):
                     purpose = _purpose(sentences[place - 1], data)
                     start = sentences[place - 1].start if purpose[1] > purpose[0] else start
                 rows.append(FoundRow(ordinal, start, end, (purpose, data)))
@@ -189,7 +203,7 @@ def _collected(segment: Segment, clause: Clause, sentence: Sentence) -> list[Spa
         return []
     found: dict[int, tuple[int, Span]] = {}  # where the data ends -> how much it names, and its span
     for verb in _VERB.finditer(text):
-        if re.search(r"(?:用于|用来)[^，,]{0,6}$", text[: verb.start()]):
+        if re.search(r"(?:用于|用来)[^，,]{0,6}$|(?:使|让|帮助)(?:[您你]|用户)$", text[: verb.start()]):
             continue
         if verb["gives"] and not _is_asked_of_user(text[max(0, verb.start() - 30) : verb.start()]):
             continue
@@ -234,7 +248,7 @@ def _end_of_list(text: str, start: int) -> int:
             depth += 1
         elif text[position] in "）)":
             depth = max(0, depth - 1)
-        elif depth == 0 and _CUT.match(text, position):
+        elif depth == 0 and _CUT.match(text, position) and not _GOES_ON.match(text, position):
             return position
     return len(text)
 
@@ -242,7 +256,8 @@ def _end_of_list(text: str, start: int) -> int:
 def _purpose(sentence: Sentence, data: Span) -> Span:
     for pattern in _PURPOSES:
         for found in pattern.finditer(sentence.text):
-            span = trimmed(sentence.text, found.span("purpose"), "", r"时|等")
+            group = "purpose" if found["purpose"] else "effect"
+            span = trimmed(sentence.text, found.span(group), "", r"时|等")
             whole = (sentence.start + span[0], sentence.start + span[1])
             if whole[1] - whole[0] >= 3 and not (data[0] < whole[1] and whole[0] < data[1]):
                 return whole
@@ -264,12 +279,13 @@ def _without_repeats(segment: Segment, rows: list[FoundRow]) -> list[FoundRow]:
 
 _DEVICE = (
     r"相机|摄像头|麦克风|录音|录制音频|拍摄照片|录制视频|地?理?位置(?:信息)?|定位|存储(?:空间|信息)?|储存|相册|照片|图片库|媒体|通讯录|联系人|电话|短信"
-    r"|日历|剪[切贴]板|蓝牙|网络(?:通讯)?|WLAN|Wi-?Fi|SD卡|设备识别码|设备信息|手机状态|软件安装|安装|悬浮窗|通知|健身|NFC|传感器|应用列表|软件列表"
+    r"|日历|剪[切贴]板|蓝牙|网络(?:通讯)?|WLAN|Wi-?Fi|SD卡|设备识别码(?:和状态)?|设备信息|手机状态|软件安装|安装|悬浮窗|通知|健身|NFC|传感器|应用列表|软件列表"
     r"|系统设置|文件|日程|面容|指纹|自启动|运动|震动|屏幕"
 )
 _NAMES_PERMISSION = re.compile(
     rf"(?:开通|开启|申请|获取|授权|使用|访问|调用|请求|读取|打开|需要|授予|允许|调取|收集|索取|基于|、|，|,|^|[:：“【]|的)"
-    rf"(?P<name>[^，,。;；:：]{{0,30}}?(?:{_DEVICE})[^，,。;；:：]{{0,60}}?(?:的?(?:访问|使用|读取|写入|读写|安装)?权限|授权))"
+    rf"(?P<name>[^，,。;；:：]{{0,30}}?(?:{_DEVICE})[^，,。;；:：]{{0,60}}?(?:的?(?:访问|使用|读取|写入|读写|安装)?权限"
+    r"(?:、[^，,。;；:：]{1,120}?权限)?|授权))"
 )
 _BASED_ON = re.compile(rf"基于(?P<name>[^，,。;；:：的]{{0,12}}(?:{_DEVICE})[^，,。;；:：的]{{0,16}})的")
 _CALLS = re.compile(
@@ -320,7 +336,9 @@ def _permission(sentence: Sentence, listed: bool) -> Span | None:
     text = sentence.text
     if _NO_PERMISSION.search(text[:60]) and not listed:
         return None
-    found = _BASED_ON.search(text) or _CALLS.search(text)
+    found = _BASED_ON.search(text) or (_ITEM_NAME.match(text) if listed else None)
+    if found is None or len(found["name"]) > 24:
+        found = _CALLS.search(text)
     if found is None or found.re is _CALLS:
         found = _NAMES_PERMISSION.search(text) or found
     if found is None:
@@ -343,7 +361,7 @@ def _permission(sentence: Sentence, listed: bool) -> Span | None:
         parts.pop()
     name = text[start:end]
     refused = re.search(r"^(?:第三方|该|上述|敏感|以上)|合作|我们|[您你]的用户|撤回|提供|关闭", name)
-    if not 2 <= len(name) <= 90 or refused:
+    if not 2 <= len(name) <= 200 or refused:
         return None
     return sentence.start + start, sentence.start + end
 
@@ -392,6 +410,12 @@ _RECIPIENT = (
     re.compile(r"(?:根据|依据|按照?|在)(?P<recipient>[^。;；]{2,60}?(?:要求|规定|情况下|情形下))"),
     re.compile(r"^(?P<recipient>如果?[^，,。;；]{4,60})[，,]"),
 )
+_UNLESS = re.compile(r"除非(?P<recipient>[^，,。]{3,60})[，,]")
+# Data that is handed on beyond the chapters on sharing: to a body or partner that the sentence names.
+_HANDS_ON = re.compile(
+    r"委托第三方[^，,。;；]{0,12}向[^，,。;；]{2,30}提供"
+    r"|(?:与|向|给)(?![您你])[^，,。;；不]{1,30}(?:公司|机构|合作方|合作伙伴|服务商|关联方)[^，,。;；不]{0,8}(?:共享|同步)"
+)
 LONGEST_CASE = 400  # characters of an item that is quoted whole
 _SHARE_PURPOSE = re.compile(
     r"(?:^|[，,:：。;；])\s?(?:为了?)(?P<purpose>[^，,。;；]{3,60})|(?=为(?:[您你]|用户)提供)(?P<served>为[^，,。;；]{4,40})|(?:以便于?|便于|用于|以保障|以实现|以完成|来实现|以促成|才能)(?P<rest>[^。;；]{3,100})"
@@ -400,39 +424,47 @@ _SHARE_PURPOSE = re.compile(
 
 def sharing_rows(segment: Segment) -> list[FoundRow]:
     """Return with whom or in which case data is given away, columns recipient and purpose, in text order."""
+    heads = {clause.lead_in for clause in segment.clauses}
     rows: list[FoundRow] = []
     for ordinal, clause in enumerate(segment.clauses):
-        if clause.kind == "lead_in" and any(other.lead_in == clause.clause_id for other in segment.clauses):
-            continue
-        found = _shared(segment, clause, ordinal)
-        if found:
-            rows.append(found)
+        if _is_main(segment, clause):
+            is_head = clause.kind == "lead_in" and clause.clause_id in heads
+            rows.extend(_shared(segment, clause, ordinal, is_head=is_head))
     return _without_repeats(segment, rows)
 
 
-def _shared(segment: Segment, clause: Clause, ordinal: int) -> FoundRow | None:
+def _shared(segment: Segment, clause: Clause, ordinal: int, *, is_head: bool) -> list[FoundRow]:
     lead = lead_text(segment, clause)
-    above = [heading for heading in clause.path if _SHARE_CHAPTER.search(heading)]
-    collecting = re.search(r"收集", clause.path[-1] if clause.path else "")
-    if clause.document and clause.document != segment.clauses[0].document:
-        return None
-    hangs = bool(lead and _SHARE_LEAD.search(lead) and (above or re.search(r"共享|转让|披露|对外提供", lead)))
-    if ((not above or collecting) and not hangs) or (lead and not hangs and "收集" in lead):
-        return None
-    if _NOT_SHARED.search(clause.text) and not hangs:
-        return None
-    if re.search(r"不得披露", "".join(clause.path[-1:])):
-        return None
+    heading = clause.path[-1] if clause.path else ""
+    shares = any(_SHARE_CHAPTER.search(one) for one in clause.path) and not re.search("收集|不得披露", heading)
+    hangs = bool(lead and _SHARE_LEAD.search(lead) and (shares or re.search(r"共享|转让|披露|对外提供", lead)))
     sentences = sentences_of(segment, ordinal)
+    if is_head:
+        found = _UNLESS.search(sentences[0].text) if shares or hangs else None
+        return [_only(sentences[0], within(sentences[0].start, found, "recipient"))] if found else []
     if hangs:
-        return _case(clause, sentences)
-    for sentence in sentences:
-        if _SHARES.search(sentence.text):
-            return _case(clause, [sentence], whole=False)
-    return None
+        if clause.end - clause.start <= LONGEST_CASE:
+            return [_case(sentences)]
+        others = [one for one in sentences[1:] if _names_recipient(one) and not _NOT_SHARED.search(one.text)]
+        return [_case(sentences), *(_case([one], whole=False) for one in others)]
+    if (lead and "收集" in lead) or "不得披露" in heading:
+        return []
+    if shares:
+        if _NOT_SHARED.search(clause.text):
+            return []
+        return [_case([one], whole=False) for one in sentences if _SHARES.search(one.text)][:1]
+    return [_case([one], whole=False) for one in sentences if _HANDS_ON.search(one.text)]
 
 
-def _case(clause: Clause, sentences: list[Sentence], *, whole: bool = True) -> FoundRow | None:
+def _names_recipient(sentence: Sentence) -> bool:
+    return bool(re.search("共享|提供|披露", sentence.text) and any(one.search(sentence.text) for one in _RECIPIENT[:2]))
+
+
+def _only(sentence: Sentence, recipient: Span) -> FoundRow:
+    return FoundRow(sentence.ordinal, sentence.start, sentence.end, (recipient, (sentence.start, sentence.start)))
+
+
+def _case(sentences: list[Sentence], *, whole: bool = True) -> FoundRow:
     """Return a row for an item, whose first words name the recipient or the case, or for a sentence that names one."""
     first = sentences[0]
     text = first.text
