@@ -6,13 +6,15 @@ import re
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial, reduce
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from corpus.blocks import ends_sentence
 from corpus.numbering import Marker, read_marker
 from corpus.printed import WIDE
+from corpus.rulings import Grid, Ruling, find_grids, trace_box
 
 if TYPE_CHECKING:
     from pypdfium2 import PdfPage
@@ -57,6 +59,7 @@ class _Line:
     page: int
     column: int = 0
     cells: int = 1
+    ruled: bool = False
 
     @property
     def key(self) -> str:
@@ -99,7 +102,7 @@ def read_pdf(data: bytes, *, max_pages: int) -> str:
         characters += visible
         if visible < 4 and _is_picture(page):
             pictures.append(number + 1)
-        pages.append(_read_lines(found, number))
+        pages.append(_read_lines(found, number, find_grids(_read_rulings(page))))
         page.close()
     if pictures and (characters < 20 or len(pictures) == len(document)):
         raise ValueError(
@@ -174,16 +177,60 @@ def _read_characters(page: PdfPage) -> list[_Character]:
     return found
 
 
-def _read_lines(characters: Sequence[_Character], page: int) -> list[_Line]:
-    segments = [segment for segment in _split_segments(characters) if any(c.text != " " for c in segment)]
-    gutter = _find_gutter(segments)
+def _read_rulings(page: PdfPage) -> list[Ruling]:
+    import pypdfium2.raw as raw
+
+    rulings: list[Ruling] = []
+    for drawn in page.get_objects(filter=[raw.FPDF_PAGEOBJ_PATH]):
+        if raw.FPDFPath_CountSegments(drawn.raw) <= 6:
+            rulings.extend(trace_box(*drawn.get_bounds()))
+    return rulings
+
+
+def _read_lines(characters: Sequence[_Character], page: int, grids: Sequence[Grid]) -> list[_Line]:
+    tables, others = _take_tables(characters, grids, page)
+    segments = [segment for segment in _split_segments(others) if any(c.text != " " for c in segment)]
+    gutter = _find_gutter(segments) if not tables else None
     if gutter is None:
-        return list(_make_rows(segments, page, 0))
+        return sorted([*_make_rows(segments, page, 0), *tables], key=lambda line: -line.y)
     lines: list[_Line] = []
     for band in _split_bands(segments, gutter):
         for column, part in enumerate(band):
             lines.extend(_make_rows(part, page, column))
     return lines
+
+
+def _take_tables(
+    characters: Sequence[_Character], grids: Sequence[Grid], page: int
+) -> tuple[list[_Line], list[_Character]]:
+    """Each row of the ruled tables as a line, the lines of a cell joined; and the characters that stand in none."""
+    cells: dict[tuple[int, int, int], list[_Character]] = {}
+    others: list[_Character] = []
+    inside: tuple[int, int, int] | None = None
+    for character in characters:
+        if character.text == "\n":
+            (others if inside is None else cells[inside]).append(character)
+            continue
+        x, y = (character.left + character.right) / 2, _middle(character)
+        places = ((number, grid.find_cell(x, y)) for number, grid in enumerate(grids))
+        inside = next(((number, *cell) for number, cell in places if cell is not None), None)
+        (others if inside is None else cells.setdefault(inside, [])).append(character)
+    lines = []
+    for number, row in sorted({key[:2] for key in cells}):
+        texts: list[str] = []
+        drawn: list[_Line] = []
+        for column in range(len(grids[number].columns) - 1):
+            segments = [
+                s for s in _split_segments(cells.get((number, row, column), ())) if any(c.text != " " for c in s)
+            ]
+            inner = list(_make_rows(segments, page, 0))
+            texts.append(reduce(partial(_join, words=Counter()), (line.text for line in inner), "").strip())
+            drawn.extend(inner)
+        if drawn:
+            text, first = "\t".join(texts).strip("\t "), max(drawn, key=lambda line: line.y)
+            right = max(line.right for line in drawn)
+            lines.append(replace(first, text=text, right=right, cells=2, ruled=True))
+    return lines, others
 
 
 def _split_segments(characters: Iterable[_Character]) -> Iterator[list[_Character]]:
@@ -316,12 +363,16 @@ def _without_furniture(pages: Sequence[Sequence[_Line]]) -> list[list[_Line]]:
         if len(seen) >= max(2, min(3, filled)) and len(seen) >= 0.4 * filled:
             repeated.add(place)
     kept = []
+    tables: set[str] = set()
     for page in pages:
         lines = list(page)
         for edge in (-1, 0):
             for _ in range(_EDGE_LINES):
                 if lines and _is_furniture(lines[edge], repeated, filled):
+                    if lines[edge].ruled and lines[edge].key not in tables:
+                        break  # the head of a table, which comes back on each of its pages, stays once
                     lines.pop(edge)
+        tables.update(line.key for line in lines if line.ruled)
         kept.append(lines)
     return kept
 
@@ -419,7 +470,7 @@ def _goes_on(paragraph: Sequence[_Line], text: str, marker: Marker | None, line:
 def _join(text: str, more: str, words: Counter[str]) -> str:
     if not more.strip():
         return text
-    if text.endswith(" "):
+    if not text or text.endswith(" "):
         return text + more
     before, after = text[-1:], more[0]
     if _WIDE_CHARACTER.match(before) or _WIDE_CHARACTER.match(after):

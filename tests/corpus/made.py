@@ -12,7 +12,7 @@ from reportlab.lib.styles import ParagraphStyle
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.pdfgen.canvas import Canvas
-from reportlab.platypus import Paragraph, SimpleDocTemplate
+from reportlab.platypus import Paragraph, SimpleDocTemplate, Table
 
 PAGE_TOP = (
     "<!doctype html><html lang=zh><head><meta charset=utf-8><title>隐私政策 - 某某网</title>"
@@ -97,6 +97,17 @@ def make_canvas_pdf(pages: Sequence[Sequence[tuple[float, float, str]]], *, size
             canvas.drawString(x, y, text)
         canvas.showPage()
     canvas.save()
+    return stream.getvalue()
+
+
+def make_table_pdf(rows: Sequence[Sequence[str]], *, widths: Sequence[float]) -> bytes:
+    """A PDF with one ruled table, whose first row comes back on every page and whose cells are wrapped."""
+    pdfmetrics.registerFont(UnicodeCIDFont("STSong-Light"))
+    style = ParagraphStyle("cell", fontName="STSong-Light", fontSize=10, leading=14, wordWrap="CJK")
+    cells = [[Paragraph(escape(cell), style) for cell in row] for row in rows]
+    table = Table(cells, colWidths=widths, repeatRows=1, style=[("GRID", (0, 0), (-1, -1), 0.5, "black")])
+    stream = io.BytesIO()
+    SimpleDocTemplate(stream).build([Paragraph("我们接入的第三方SDK如下：", style), table, Paragraph("完。", style)])
     return stream.getvalue()
 
 

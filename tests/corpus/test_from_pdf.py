@@ -2,7 +2,7 @@ import pytest
 
 from corpus.from_pdf import read_pdf
 
-from .made import make_canvas_pdf, make_pdf, make_scan
+from .made import make_canvas_pdf, make_pdf, make_scan, make_table_pdf
 
 SENTENCE = "我们会收集您的手机号码用于注册账号并且保护您的信息安全"  # 27 characters, 270 points wide
 
@@ -69,6 +69,13 @@ def test_the_cells_of_a_row_stand_on_one_line() -> None:
         for x, text in zip((72, 300), row.split(), strict=True)
     ]
     assert read(make_canvas_pdf([page])) == "名称\t用途\n友盟\t统计\n"
+
+
+def test_a_row_of_a_ruled_table_is_one_line_and_its_head_comes_once() -> None:
+    rows = [("名称", "目的", "信息")]
+    rows += [(f"友盟{n}SDK", f"消息推送和统计分析以及优化{n}", f"设备标识、位置信息和网络状态{n}") for n in range(60)]
+    text = read(make_table_pdf(rows, widths=(80, 80, 100)))
+    assert text == "\n".join(["我们接入的第三方SDK如下：", *map("\t".join, rows), "完。"]) + "\n"
 
 
 def test_a_gap_between_paragraphs_parts_them_where_the_lines_are_full() -> None:
