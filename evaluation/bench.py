@@ -27,6 +27,7 @@ from corpus.messages import message
 from evaluation.questions import load_questions
 from evaluation.run import time_stages
 from index.encoder import load_encoder
+from index.maintain import add_policies
 from index.store import build_index
 from retrieval import Assistant
 
@@ -113,15 +114,40 @@ def measure_pages(address: str) -> Iterator[str]:
         browser.close()
 
 
+def measure_addition(data: Path) -> Iterator[str]:
+    """Yield how long all policies of ``data`` take to index, and one of middling length that is added to the others."""
+    encoder = load_encoder()
+    policies = sorted(
+        load_policies([default_policies_folder(), data / "policies"]), key=lambda policy: len(policy.text)
+    )
+    added = policies.pop(len(policies) // 2)
+    encoder.encode_queries(["热身"])  # so that the model is loaded on neither side
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.perf_counter()
+        build_index(policies, Path(folder), encoder)
+        others = time.perf_counter() - began
+        began = time.perf_counter()
+        add_policies(Path(folder), [added], encoder)
+        one = time.perf_counter() - began
+    yield f"build the index of {len(policies)} policies             {others:8.1f} s"
+    yield f"add one more ({len(added.text):,} characters)         {one:8.1f} s   {one / (others + one):6.4f} of all"
+
+
 def main(arguments: Sequence[str]) -> int:
     """Print one row a figure, with what it is compared to."""
     parser = argparse.ArgumentParser(prog="python -m evaluation bench", description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument(
+        "--apps135", action="store_true", help="measure adding a policy to all others and nothing else: some 20 minutes"
+    )
     options = parser.parse_args(arguments)
     commit = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
     out = sys.stdout
     out.write(f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, {commit.stdout}")
 
+    if options.apps135:
+        out.writelines(f"{line}\n" for line in measure_addition(options.data))
+        return 0
     encoder = load_encoder()
     policies = load_policies([default_policies_folder()])
     with tempfile.TemporaryDirectory() as folder:
