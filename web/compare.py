@@ -16,7 +16,7 @@ from pydantic import Field
 
 from corpus.messages import message, messages
 from corpus.topics import TOPICS, Topic
-from retrieval.datatypes import FactKind, Language, Row
+from retrieval.datatypes import FactKind, Language
 from web.api import STREAM, STREAM_HEADERS, server_event
 from web.files import files_version, style_link
 from web.language import HTML_LANG, request_language
@@ -126,24 +126,14 @@ def compare(assistant: Assistant, subject: SubjectBody, apps: Sequence[str], lan
     """
     policies = {app: assistant.policy(app) for app in assistant.apps()}
     if subject.topic:
-        rows = _topic_rows(assistant, subject.topic, apps, language)
-        return Comparison(tuple(apps), (line_of(row, policies.get(row.app)) for row in rows))
+        found = (assistant.compare_topic(subject.topic, [app], language=language) for app in apps)
+        return Comparison(tuple(apps), (line_of(row, policies.get(row.app)) for [row] in found))
     named = assistant.apps_named(subject.question)
     unknown = tuple(name for name in named if name not in policies)[:MAX_UNKNOWN]
     asked = tuple(dict.fromkeys((*apps, *unknown)))
     rows = assistant.compare_each(subject.question, asked)
     lines = (line_of(row, policies.get(row.app)) for row in rows)
     return Comparison(asked, lines, tuple(name for name in named if name in policies), unknown)
-
-
-def _topic_rows(assistant: Assistant, topic: Topic, apps: Sequence[str], language: Language) -> Iterator[Row]:
-    """Yield the row of each app; an app that has left the index since the page was loaded gets one that says so."""
-    covered = set(assistant.apps())
-    for app in apps:
-        if app in covered:
-            yield from assistant.compare_topic(topic, [app])
-        else:
-            yield Row(app, "unknown_app", message("answer.unknown_app", language, name=app))
 
 
 async def stream_rows(assistant: Assistant, body: RowsBody, language: Language) -> AsyncIterator[str]:
@@ -185,6 +175,8 @@ def render_page(assistant: Assistant, language: Language) -> str:
         return escape(message(f"compare.{name}", language, **values))
 
     apps = assistant.apps()
+    # With another model than the one that they were trained for, clauses have no topics.
+    unoffered = "" if apps and assistant.topics(apps[0]) else " hidden"
     topics = "".join(
         f'<option value="{topic}">{escape(message(f"topics.{topic}", language))}</option>' for topic in TOPICS
     )
@@ -205,7 +197,7 @@ def render_page(assistant: Assistant, language: Language) -> str:
         f"<h1>{say('title')}</h1><p>{say('intro')}</p><noscript><p>{say('no_script')}</p></noscript></header>"
         f'<main><form id="ask" novalidate autocomplete="off"><fieldset><legend>{say("what")}</legend>'
         f'<label><input type="radio" name="kind" value="question" checked> {say("by_question")}</label>'
-        f'<label><input type="radio" name="kind" value="topic"> {say("by_topic")}</label></fieldset>'
+        f'<label{unoffered}><input type="radio" name="kind" value="topic"> {say("by_topic")}</label></fieldset>'
         f'<div id="by-question"><label for="question">{say("question_label")}</label>'
         f'<textarea id="question" rows="2" enterkeyhint="go" aria-describedby="hint problem"></textarea>'
         f'<p id="hint" class="soft">{say("question_hint", allowed=MAX_QUESTION_CHARACTERS)}</p></div>'

@@ -101,9 +101,19 @@ class FakeAssistant:
             )
         return Answer("answered", named[0], language, citation.quote, 0.9, self._facts(citation), (citation,))
 
-    def search(self, query: str, app: str | None = None, top_k: int = 10, rerank: bool = True) -> tuple[Passage, ...]:
+    def search(
+        self,
+        query: str,
+        app: str | None = None,
+        top_k: int = 10,
+        rerank: bool = True,
+        topics: Sequence[Topic] = (),
+    ) -> tuple[Passage, ...]:
         clauses = [
-            (name, clause) for name in ([self.policy(app).app] if app else self.policies) for clause in self.split[name]
+            (name, clause)
+            for name in ([self.policy(app).app] if app else self.policies)
+            for clause in self.split[name]
+            if not topics or set(topics) & set(self.topics(name)[clause.clause_id])
         ]
         ranked = sorted(clauses, key=lambda pair: -len(set(query) & set(pair[1].text)))[:top_k]
         return tuple(
@@ -131,7 +141,9 @@ class FakeAssistant:
             raise RuntimeError(f"no answer to {question}")
         return (self._row(question, app) for app in apps or self.policies)
 
-    def compare_topic(self, topic: Topic, apps: Sequence[str] | None = None) -> tuple[Row, ...]:
+    def compare_topic(
+        self, topic: Topic, apps: Sequence[str] | None = None, *, language: Language = "zh"
+    ) -> tuple[Row, ...]:
         return self.compare({"rights": "注销", "contact": "客服", "sharing": "第三方"}.get(topic, ""), apps)
 
     def is_on_topic(self, question: str) -> bool:

@@ -208,6 +208,16 @@ def test_names_are_escaped_wherever_the_page_has_them() -> None:
     assert HOSTILE not in page and '"><b>' not in page and "&lt;script&gt;alert(1)" in page
 
 
+def test_no_topic_is_offered_where_the_model_knows_none() -> None:
+    class Topicless(FakeAssistant):
+        def topics(self, app: str) -> dict[str, Any]:
+            return {}
+
+    offered = '<label><input type="radio" name="kind" value="topic">'
+    pages = [TestClient(build_app(assistant)).get("/compare").text for assistant in (FakeAssistant(), Topicless())]
+    assert [offered in page for page in pages] == [True, False]
+
+
 def test_the_chat_page_leads_to_it(client: TestClient) -> None:
     assert 'href=\\"compare\\"' in client.get("/").text or 'href="compare"' in client.get("/").text
 
