@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial, reduce
 from itertools import pairwise
@@ -355,12 +355,12 @@ def _without_furniture(pages: Sequence[Sequence[_Line]]) -> list[list[_Line]]:
     edges = [(index, line) for index, page in enumerate(pages) for line in (*page[:_EDGE_LINES], *page[-_EDGE_LINES:])]
     filled = sum(1 for page in pages if page)
     repeated: set[tuple[str, int]] = set()
-    places: dict[tuple[str, int], set[int]] = {}
+    places: dict[tuple[str, int], dict[int, str]] = {}
     for index, line in edges:
         for height in (round(line.y / 4), round(line.y / 4) + 1):
-            places.setdefault((line.key, height), set()).add(index)
+            places.setdefault((line.key, height), {})[index] = line.text
     for place, seen in places.items():
-        if len(seen) >= max(2, min(3, filled)) and len(seen) >= 0.4 * filled:
+        if len(seen) >= max(2, min(3, filled)) and len(seen) >= 0.4 * filled and _differ_by_page(seen):
             repeated.add(place)
     kept = []
     tables: set[str] = set()
@@ -377,13 +377,24 @@ def _without_furniture(pages: Sequence[Sequence[_Line]]) -> list[list[_Line]]:
     return kept
 
 
+def _differ_by_page(texts: Mapping[int, str]) -> bool:
+    """Whether lines that are the same but for their digits differ by the number of the page alone, if at all."""
+    numbers = [[int(run) - page for run in re.findall(r"\d{1,9}", text)] for page, text in texts.items()]
+    plain = [[int(run) for run in re.findall(r"\d{1,9}", text)] for text in texts.values()]
+    if len({len(runs) for runs in plain}) > 1:
+        return False
+    columns = zip(zip(*numbers, strict=True), zip(*plain, strict=True), strict=True)
+    return all(len(set(counted)) == 1 or len(set(printed)) == 1 for counted, printed in columns)
+
+
 def _is_furniture(line: _Line, repeated: set[tuple[str, int]], filled: int) -> bool:
     comes_back = any((line.key, height) in repeated for height in (round(line.y / 4), round(line.y / 4) + 1))
     number = _PAGE_NUMBER.fullmatch(line.text.strip())
     if number is not None and (line.y < 90 or comes_back):
         bare = line.text.strip().isdecimal()
         return not bare or abs(int(number["page"]) - line.page - 1) <= 1 or comes_back
-    return comes_back and filled > 1 and read_marker(line.text) is None
+    is_clause = ends_sentence(line.text.rstrip()) or read_marker(line.text) is not None
+    return comes_back and filled > 1 and not is_clause
 
 
 # -- lines to paragraphs

@@ -43,6 +43,15 @@ def test_page_numbers_and_running_lines_go_and_a_paragraph_goes_on_over_the_page
     assert read(make_canvas_pdf(pages)) == "".join(mark + SENTENCE[1:] for mark in "甲乙丙丁戊己") + "\n"
 
 
+def test_a_running_line_that_counts_the_pages_goes_and_lines_that_differ_otherwise_stay() -> None:
+    pages = [
+        [(72, 800, f"某某公司隐私政策 第{n}页"), (72, 760, f"{n * n}.短。"), (72, 740, "我们收集您的手机号码。")]
+        for n in (1, 2, 3)
+    ]
+    expected = [line for n in (1, 4, 9) for line in (f"{n}.短。", "我们收集您的手机号码。")]
+    assert read(make_canvas_pdf(pages)).split("\n")[:-1] == expected
+
+
 def test_a_number_that_is_no_page_number_stays() -> None:
     page = lines(f"{SENTENCE}。\n{SENTENCE[:20]}。\n2024\n{SENTENCE}。")
     assert read(make_canvas_pdf([page])) == f"{SENTENCE}。{SENTENCE[:20]}。\n2024\n{SENTENCE}。\n"
