@@ -24,6 +24,7 @@ from corpus.numbering import Marker, family
 
 MAX_DEPTH = 12
 _LOOK_AHEAD = 40
+_NEAR = 40  # characters: blank lines stand between two blocks, and no list of headings
 _SAME_KIND = re.compile(r"\d\d|[一二三四五六七八九十百]{2}")
 _LATIN = re.compile("[A-Za-z]{3,}")
 _TERM = re.compile(r"[^，,。；;：:]{1,24}(?:[：:]|——?|--)")
@@ -370,13 +371,21 @@ class _Nesting:
             return True
         if leads_in(text):
             return False
-        if index - 1 == lead and _ANNOUNCES.search(self._blocks[lead].text):
+        if index - 1 == lead and _ANNOUNCES.search(self._blocks[lead].text) and self._is_what_is_announced(index):
             return True
         if _TERM.match(text) or (len(text) <= 30 and not is_punctuated(text)):
             return True
         following = self._blocks[index + 1].text if index + 1 < len(self._blocks) else ""
         alike = previous if index - 1 > lead else following
         return text[:2] == alike[:2] or (text[0] == alike[:1] and text[0] in "【「“《[")
+
+    def _is_what_is_announced(self, index: int) -> bool:
+        """Whether a paragraph or a table's head is what the line right above announces, and not the list below."""
+        block = self._blocks[index]
+        near = block.start - self._blocks[index - 1].end < _NEAR
+        below = self._blocks[index + 1].marker if index + 1 < len(self._blocks) else None
+        listed = below is not None and (below.is_bullet or below.value == 1)
+        return near and ("\t" in block.text or not listed)
 
     # -- what the stack says
 

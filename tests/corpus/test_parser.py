@@ -295,6 +295,14 @@ def test_a_paragraph_right_after_an_announcement_is_its_item() -> None:
     ]
 
 
+def test_a_paragraph_between_an_announcement_and_its_numbers_is_no_item() -> None:
+    text = (
+        "（二）我们会出于以下目的收集信息：\n您理解并同意，我们会不断改进服务，增加新的功能，并向您说明。\n"
+        "1、登录\n您需要提供手机号码，以便登录。\n2、支付\n您需要提供银行卡号，以便支付。"
+    )
+    assert {clause.lead_in for clause in _parse(text)} == {None}
+
+
 def test_terms_set_off_by_dashes_are_items() -> None:
     text = (
         "您可以通过以下方式访问：\n账户信息——登录后您可以查询个人资料。\n"
