@@ -64,7 +64,8 @@ def diff_outlines(old: Version, new: Version) -> tuple[Change, ...]:
     """Return what changed from ``old`` to ``new``, in reading order of ``new``; what was removed where it stood.
 
     A clause is unchanged if its content is, its order among the others is, and it has not come under another heading
-    or lead-in; a heading with other words in the same place is no other heading (see :func:`diff_headings`). Of
+    or lead-in; a heading with other words in the same place is no other heading (see :func:`diff_headings`), and a line
+    that is a heading in one version and a clause in the other, for want of clauses under it, is unchanged. Of
     clauses that changed places the fewest count as moved. A clause that was split with a change of words is reworded
     into the part most like it, and the other parts are added; clauses merged with a change of words likewise.
     """
@@ -84,9 +85,10 @@ def diff_outlines(old: Version, new: Version) -> tuple[Change, ...]:
         rest = tuple(before.clauses[i] for i in parts[1:])
         changes.append(((j, 1, 0), Change("merged", before.clauses[parts[0]], after.clauses[j], rest=rest)))
         partner |= dict.fromkeys(parts, j)
-    changes.extend(((j, 1, 0), Change("added", None, after.clauses[j])) for j in matching.added)
+    added = _without_headings(matching.added, after, before)
+    changes.extend(((j, 1, 0), Change("added", None, after.clauses[j])) for j in added)
     standing = sorted(partner)
-    for i in matching.removed:
+    for i in _without_headings(matching.removed, before, after):
         above = bisect_left(standing, i)
         changes.append(
             ((partner[standing[above - 1]] if above else -1, 2, i), Change("removed", before.clauses[i], None))
@@ -108,8 +110,8 @@ def diff_headings(old: Version, new: Version) -> tuple[HeadingChange, ...]:
     before, after = _read(old), _read(new)
     votes: Counter[tuple[str, str]] = Counter()
     for i, j in _match(before, after).pairs:
-        gone = [heading for heading in before.headings_above[i] if heading not in after.headings]
-        came = [heading for heading in after.headings_above[j] if heading not in before.headings]
+        gone = [part for part in before.headings_above[i] if part not in after.headings and part not in after.plain]
+        came = [part for part in after.headings_above[j] if part not in before.headings and part not in before.plain]
         votes.update(zip(reversed(gone), reversed(came), strict=False))
     renamed: dict[str, str] = {}
     for (gone_heading, came_heading), _ in votes.most_common():
@@ -119,9 +121,9 @@ def diff_headings(old: Version, new: Version) -> tuple[HeadingChange, ...]:
     changes = [
         HeadingChange(before.headings[origin[key]] if key in origin else None, printed)
         for key, printed in after.headings.items()
-        if key not in before.headings
+        if key not in before.headings and key not in before.plain
     ]
-    went = (key for key in before.headings if key not in after.headings and key not in renamed)
+    went = (key for key in before.headings if not (key in after.headings or key in renamed or key in after.plain))
     return (*changes, *(HeadingChange(before.headings[key], None) for key in went))
 
 
@@ -138,8 +140,11 @@ class _Read:
     places: list[tuple[str, ...]]
     headings: dict[str, str]
     """Every heading's content, in reading order, and how it is printed where it stands first."""
+    heading_counts: Counter[str]
     above: frozenset[str]
     """Everything that is part of some clause's place."""
+    plain: frozenset[str]
+    """The clauses that are part of no clause's place: a line that another version has for a heading may be one."""
 
     def content_at(self, ordinal: int) -> str | None:
         return self.contents[ordinal] if 0 <= ordinal < len(self.contents) else None
@@ -150,6 +155,7 @@ def _read(version: Version) -> _Read:
     contents = [_content(clause.text) for clause in clauses]
     of_clause = {clause.clause_id: content for clause, content in zip(clauses, contents, strict=True)}
     headings: dict[str, str] = {}
+    counts: Counter[str] = Counter()
     headings_above: list[tuple[str, ...]] = []
     places: list[tuple[str, ...]] = []
     for clause in clauses:
@@ -157,12 +163,17 @@ def _read(version: Version) -> _Read:
         path = tuple(map(_content, printed))
         for content, heading in zip(path, printed, strict=True):
             headings.setdefault(content, heading)
+        opened = [
+            depth
+            for depth in range(len(path))
+            if not headings_above or headings_above[-1][: depth + 1] != path[: depth + 1]
+        ]
+        counts.update(path[depth] for depth in opened)
         headings_above.append(path)
         lead_in = of_clause.get(clause.lead_in or "")
         places.append((*path, lead_in) if lead_in else path)
-    return _Read(
-        clauses, contents, headings_above, places, headings, frozenset(part for place in places for part in place)
-    )
+    above = frozenset(part for place in places for part in place)
+    return _Read(clauses, contents, headings_above, places, headings, counts, above, frozenset(contents) - above)
 
 
 def _fold(text: str) -> tuple[str, list[int]]:
@@ -378,16 +389,28 @@ def _pair_alike(
 def _is_moved(matching: _Matching, before: _Read, after: _Read, i: int, j: int) -> bool:
     """Say whether the pair changed its order among the others, or came under another heading or lead-in.
 
-    One that only lost or gained something above it is nested otherwise; one whose heading is gone and that stands
-    under one that was not there has had its heading reworded.
+    One that only lost or gained something above it is nested otherwise; so is one whose heading is a clause in the
+    other version. One whose heading is gone and that stands under one that was not there has had its heading reworded.
     """
     if (i, j) not in matching.in_order:
         return True
-    left = [part for part in before.places[i] if part not in after.places[j]]
-    entered = [part for part in after.places[j] if part not in before.places[i]]
+    left = [part for part in before.places[i] if part not in after.places[j] and part not in after.plain]
+    entered = [part for part in after.places[j] if part not in before.places[i] and part not in before.plain]
     if not left or not entered:
         return False
     return any(part in after.above for part in left) or any(part in before.above for part in entered)
+
+
+def _without_headings(ordinals: Iterable[int], own: _Read, other: _Read) -> list[int]:
+    """Leave out the clauses that stand in the other version as headings, and here as none."""
+    headings = other.heading_counts - own.heading_counts
+    kept = []
+    for ordinal in ordinals:
+        if headings[own.contents[ordinal]] > 0:
+            headings[own.contents[ordinal]] -= 1
+        else:
+            kept.append(ordinal)
+    return kept
 
 
 def _compare_pair(before: _Read, after: _Read, i: int, j: int, *, is_moved: bool) -> Change | None:

@@ -168,6 +168,16 @@ def test_a_heading_in_other_words_moves_nothing() -> None:
     assert diff_headings(read(OLD), read(new)) == (HeadingChange("二、您的权利", "二、您如何行使权利"),)
 
 
+def test_a_heading_that_has_lost_its_only_clause_is_no_new_clause(seed: Version) -> None:
+    policy, clauses = seed
+    [gone] = [one for one in clauses if one.path and one.path[-1] == "4.6 响应用户的上述请求"]
+    emptied = read(policy.text[: gone.start] + policy.text[gone.end + 1 :], policy.app)
+    assert any(one.text == "4.6 响应用户的上述请求" for one in emptied[1])  # without a clause it is one itself
+    assert brief(diff_outlines(seed, emptied)) == [("removed", gone.text, None)]
+    assert brief(diff_outlines(emptied, seed)) == [("added", None, gone.text)]
+    assert diff_headings(seed, emptied) == diff_headings(emptied, seed) == ()
+
+
 def test_what_was_removed_is_told_where_it_stood() -> None:
     new = OLD.replace("2. 您可以访问您的个人信息。\n3.", "2.").replace("手机号码", "邮箱地址")
     new += "3. 您可以携带您的数据离开。\n"
@@ -290,7 +300,7 @@ def unmarked(text: str, marks: tuple[tuple[int, int], ...]) -> str:
 @given(st.data())
 def test_lines_taken_out_of_a_real_policy_are_what_is_removed(seed: Version, data: st.DataObject) -> None:
     policy, clauses = seed
-    items = [one for one in clauses if one.kind == "item" and one.label.count(".") == 2]
+    items = [one for one in clauses if one.kind in ("item", "paragraph") and one.start]
     gone = data.draw(st.lists(st.sampled_from(items), max_size=4, unique=True))
     text = policy.text
     for clause in sorted(gone, key=lambda one: -one.start):
