@@ -22,12 +22,19 @@ _IMAGE = re.compile(r"!\[([^\[\]]*)\]\([^()\s]*(?:\s+\"[^\"]*\")?\)")
 _LINK = re.compile(r"\[([^\[\]]+)\]\([^()\s]*(?:\([^()\s]*\)[^()\s]*)?(?:\s+\"[^\"]*\")?\)")
 _AUTOLINK = re.compile(r"<((?:https?://|mailto:)[^<>\s]+|[^<>\s@]+@[^<>\s@]+)>")
 _ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
-_EMPHASIS = tuple(
-    re.compile(rf"(?<!{mark})({edge})(?!{mark})(?=\S)(.+?)(?<=\S)(?<!{mark})\1(?!{mark})")
-    for mark, edge in ((r"\*", r"\*\*\*"), (r"\*", r"\*\*"), (r"\*", r"\*"), ("~", "~~"), ("`", "`"))
+_EMPHASIS = (
+    *(
+        re.compile(rf"(?<!{mark}){edge}(?!{mark})(?=\S)(?P<inside>.+?)(?<=\S)(?<!{mark}){edge}(?!{mark})")
+        for mark, edge in ((r"\*", r"\*\*\*"), (r"\*", r"\*\*"), ("~", "~~"), ("`", "`"))
+    ),
+    # a lone star before or after punctuation is a footnote's mark in plain text, and no emphasis in CommonMark either
+    re.compile(
+        r"(?:(?<!\*)\*(?=\w)|(?<![\w*])\*(?=[^\s\w*]))(?P<inside>[^*]+?)"
+        r"(?:(?<=\w)\*(?!\*)|(?<=[^\s\w*])\*(?![\w*]))"
+    ),
+    re.compile(r"(?<![\w_])(?P<edge>_{1,3})(?!_)(?=\S)(?P<inside>.+?)(?<=\S)(?<!_)(?P=edge)(?![\w_])"),
 )
 _WHOLE_LINE = re.compile(r"(\s*)(\*{2,3}|__)(?![*_])(.+?)(?<![*_])\2(\s*)")
-_UNDERLINED = re.compile(r"(?<![\w_])(_{1,3})(?!_)(?=\S)(.+?)(?<=\S)(?<!_)\1(?![\w_])")
 _LAZY_ITEM = re.compile(r"( *)1([.)]) +(?=\S)")
 
 
@@ -104,8 +111,8 @@ def _clean_inline(line: str) -> str:
     head, line = line[:kept], line[kept:]
     if whole := _WHOLE_LINE.fullmatch(line):
         line = whole[1] + whole[3] + whole[4]
-    for pattern in (*_EMPHASIS, _UNDERLINED):
-        line = pattern.sub(r"\2", line)
+    for pattern in _EMPHASIS:
+        line = pattern.sub(r"\g<inside>", line)
     line = _ESCAPE.sub(r"\1", line)
     return head + (html.unescape(line) if re.search(r"&(?:[a-zA-Z]+|#\w+);", line) else line).replace("\xa0", " ")
 
