@@ -95,9 +95,16 @@ def build_router(assistant: Assistant) -> APIRouter:
             return JSONResponse([passage.to_dict() for passage in passages])
 
     @router.post("/api/v1/compare", response_model=list[Row])
-    def compare(body: CompareBody) -> Response:
+    def compare(request: Request, body: CompareBody) -> Response:
+        language = request_language(request)
+        if not body.model_fields_set & {"question", "topic"}:
+            return respond(misfit([{"type": "missing", "loc": ("question",)}], CompareBody, language))
         with answering():
-            return JSONResponse([row.to_dict() for row in assistant.compare(body.question, apps=body.apps)])
+            if body.topic:
+                rows = assistant.compare_topic(body.topic, body.apps, language=language)
+            else:
+                rows = assistant.compare(body.question, apps=body.apps)
+            return JSONResponse([row.to_dict() for row in rows])
 
     @router.get("/api/v1/apps", response_model=list[str])
     def apps() -> Response:

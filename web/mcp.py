@@ -28,7 +28,7 @@ from corpus.messages import message
 from retrieval.datatypes import Answer, Language
 from retrieval.question import detect_language
 from web.problems import AnswerFailedError, Problem, answering, make_problem, misfit, unknown_app
-from web.schema import Apps, AskBody, CompareBody, NoArguments, Passages, RequestBody, Rows, SearchBody
+from web.schema import Apps, AskBody, CompareQuestionBody, NoArguments, Passages, RequestBody, Rows, SearchBody
 from web.security import SecurityMiddleware, choose_hosts
 
 if TYPE_CHECKING:
@@ -62,14 +62,14 @@ def build_tools(assistant: Assistant) -> dict[str, PolicyTool]:
     def apps(_: NoArguments) -> dict[str, Any]:
         return {"apps": list(assistant.apps())}
 
-    def compare(body: CompareBody) -> dict[str, Any]:
+    def compare(body: CompareQuestionBody) -> dict[str, Any]:
         return {"rows": [row.to_dict() for row in assistant.compare(body.question, apps=body.apps)]}
 
     return {
         "ask_policy": PolicyTool(AskBody, Answer, ask),
         "search_policies": PolicyTool(SearchBody, Passages, search),
         "list_apps": PolicyTool(NoArguments, Apps, apps),
-        "compare_apps": PolicyTool(CompareBody, Rows, compare),
+        "compare_apps": PolicyTool(CompareQuestionBody, Rows, compare),
     }
 
 

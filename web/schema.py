@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
 from corpus.datatypes import Clause
+from corpus.topics import Topic
 from retrieval.datatypes import Passage, Row, Turn
 from retrieval.question import well_formed
 
@@ -85,12 +86,23 @@ class SearchBody(RequestBody):
     rerank: bool = Field(default=True, description="False gives the first stage alone.")
 
 
-class CompareBody(RequestBody):
+class CompareQuestionBody(RequestBody):
     """One question for several apps."""
 
     question: Question
     apps: list[AppName] | None = Field(
         default=None, min_length=1, max_length=MAX_APPS, description="Without it: the apps that are named, else all."
+    )
+
+
+class CompareBody(CompareQuestionBody):
+    """One question, or one topic in its place, for several apps."""
+
+    model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": ["question"]}, {"required": ["topic"]}]})
+
+    question: Question = ""
+    topic: Topic | None = Field(
+        default=None, description="What the clauses on this topic say; the question is then not looked at."
     )
 
 

@@ -196,6 +196,15 @@ def test_a_name_too_long_for_an_address_is_a_problem(client: TestClient) -> None
     assert "101" in detail and "100" in detail
 
 
+def test_a_topic_is_compared_in_the_place_of_a_question(client: TestClient, fake: FakeAssistant) -> None:
+    rows = client.post("/api/v1/compare", json={"topic": "rights", "apps": ["昶联"]})
+    assert rows.json() == [row.to_dict() for row in fake.compare_topic("rights", ["昶联"])]
+    assert rows.json()[0]["status"] == "answered"
+    neither = client.post("/api/v1/compare", json={"apps": ["昶联"]}, headers={"accept-language": "en"})
+    assert neither.status_code == 422
+    assert "question: is missing" in neither.json()["detail"] and "topic" in neither.json()["detail"]
+
+
 def test_no_apps_to_compare_is_told(client: TestClient) -> None:
     response = client.post("/api/v1/compare", json={"question": "a", "apps": []})
     assert "apps: 至少要有一个" in read_problem(response, 422, "invalid")["detail"]
