@@ -101,6 +101,8 @@ def test_nothing_of_gradio_shows_behind_a_query(client: TestClient) -> None:
         ("GET", "/page/chat.js"),
         ("GET", "/assets/none.js"),
         ("GET", "/read/津心办"),
+        ("GET", "/compare"),
+        ("POST", "/compare/rows"),
         ("GET", "/read/无"),
         ("GET", "/healthz"),
         ("GET", "/api/v1/apps"),
