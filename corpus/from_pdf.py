@@ -409,7 +409,10 @@ def _measure(lines: Sequence[_Line]) -> _Layout:
         counts = Counter(round(line.left) for line in inside)
         lefts[column] = min((x for x, count in counts.items() if count >= 0.1 * len(inside)), default=0)
         ends = sorted(line.right for line in inside)
-        rights[column] = ends[max(0, int(0.98 * len(ends)) - 1)] if len(ends) > 5 else ends[-1]
+        most = ends[max(0, int(0.98 * len(ends)) - 1)] if len(ends) > 5 else ends[-1]
+        # Boxes of full-width marks reach over the margin; it is where most of the longest lines end.
+        near = [end for end in ends if most - 1.2 * inside[0].size <= end <= most]
+        rights[column] = near[int(0.3 * len(near))] if len(ends) > 5 else most
     pitches = Counter(
         round(above.y - line.y)
         for above, line in pairwise(lines)
