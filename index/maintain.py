@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import tomllib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -293,8 +294,8 @@ def _write(
     old = {policy.app: policy for policy in held}
     given = {**changed, **{policy.app: policy for policy in new}}
     others = [policy for policy in held if policy.app not in given]
-    taken = {name.casefold() for policy in others for name in (policy.app, *policy.aliases)}
-    fitted = {app: _without_aliases(policy, taken) for app, policy in given.items()}
+    claims = Counter(name for policy in (*others, *given.values()) for name in _names(policy))
+    fitted = {app: _without_shared(policy, claims) for app, policy in given.items()}
     manifest = read_manifest(out) if before else Manifest({}, ())
     policies = [*(fitted.get(policy.app, policy) for policy in held), *(fitted[policy.app] for policy in new)]
     write_policies(
@@ -325,8 +326,13 @@ def _deed(old: Policy | None, policy: Policy) -> Deed:
     return "unchanged" if old == policy else "corrected"
 
 
-def _without_aliases(policy: Policy, taken: set[str]) -> Policy:
-    return replace(policy, aliases=tuple(name for name in policy.aliases if name.casefold() not in taken))
+def _names(policy: Policy) -> set[str]:
+    return {name.casefold() for name in (policy.app, *policy.aliases)}
+
+
+def _without_shared(policy: Policy, claims: Counter[str]) -> Policy:
+    """Return ``policy`` without the aliases that another app claims as well, as its name or an alias."""
+    return replace(policy, aliases=tuple(name for name in policy.aliases if claims[name.casefold()] == 1))
 
 
 def _rewrite(out: Path, manifest: Manifest, encoder: Encoder, progress: Progress | None) -> None:

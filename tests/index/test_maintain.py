@@ -124,6 +124,8 @@ def test_an_alias_that_is_another_apps_name_is_dropped_and_named(index, encoder)
     [outcome] = add_policies(index, [Policy("丙", "我们存储您的信息。", aliases=("小乙", "小丙"))], encoder)
     assert outcome.dropped_aliases == ("小乙",)
     assert read_current(index, "丙").aliases == ("小丙",)
+    both = [Policy(app, f"{app}存储您的信息。", aliases=("同名", f"小{app}")) for app in "丁戊"]
+    assert [one.dropped_aliases for one in add_policies(index, both, encoder)] == [("同名",), ("同名",)]
 
 
 def test_a_removed_app_is_gone_and_the_last_one_cannot_be(index, encoder):
