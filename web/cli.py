@@ -207,13 +207,32 @@ def _compare(options: argparse.Namespace, commands: Commands) -> tuple[int, str]
 def _index(options: argparse.Namespace, commands: Commands) -> tuple[int, str]:
     if options.action == "build":
         return EXIT_ANSWERED, commands.build_index(options.policies, options.out)
-    from index.maintain import repair_index
+    from index.doctor import mend_index
 
     out = options.out or commands.index
-    lost = repair_index(out, commands.load_encoder(), progress=ProgressBar())
+    lost = mend_index(out, commands.load_encoder(), progress=ProgressBar())
     if lost:
         return EXIT_DECLINED, message("cli.repaired_without", commands.language, out=out, apps="、".join(lost))
     return EXIT_ANSWERED, message("cli.repaired", commands.language, out=out)
+
+
+def _doctor(options: argparse.Namespace, commands: Commands) -> tuple[int, str]:
+    from index.doctor import describe_finding, examine_index, exit_code
+
+    encoder = commands.load_encoder()
+    out = options.index or commands.index
+    findings = examine_index(
+        out,
+        encoder_fingerprint=encoder.fingerprint,
+        dimension=encoder.dimension,
+        token_dimension=encoder.token_dimension,
+    )
+    if options.json:
+        return exit_code(findings), _json([finding.to_dict() for finding in findings])
+    counts = {name: sum(one.severity == name for one in findings) for name in ("error", "warning", "note")}
+    lines = [describe_finding(finding, commands.language) for finding in findings]
+    lines.append(message("cli.doctor_found", commands.language, out=out, **counts))
+    return exit_code(findings), "\n".join(lines)
 
 
 def _apps(options: argparse.Namespace, commands: Commands) -> tuple[int, str]:
@@ -266,6 +285,7 @@ _RUNNERS = {
     "compare": _compare,
     "index": _index,
     "apps": _apps,
+    "doctor": _doctor,
     "mcp": _mcp,
     "verify": _verify,
 }

@@ -175,3 +175,19 @@ def test_a_damaged_index_is_repaired_by_the_command_that_the_error_names(maintai
     (segment / "units.json").write_text("[]")
     assert maintainer("index", "repair") == (EXIT_ANSWERED, f"the index at {maintainer.index} is whole\n", "")
     assert (segment / "units.json").read_text() != "[]"
+
+
+def test_the_doctor_finds_nothing_wrong_with_a_sound_index_and_names_what_mends_a_damaged_one(
+    maintainer: Maintainer,
+) -> None:
+    stated = ("--operator", "甲公司", "--contact", "400-800-8888", "--effective", "2026-01-01")
+    maintainer("corpus", "add", maintainer.file("甲.txt", OLD), *stated)
+    assert maintainer("doctor")[:2] == (EXIT_ANSWERED, f"{maintainer.index}: errors: 0, warnings: 0, notes: 0\n")
+    segment = maintainer.index / "segments" / read_manifest(maintainer.index).versions[0].segment
+    (segment / "vectors.npy").unlink()
+    code, out, _ = maintainer("doctor")
+    assert code == EXIT_DECLINED
+    assert "vectors.npy" in out and f"wentiao index repair --out {maintainer.index}" in out
+    assert json.loads(maintainer("doctor", "--json")[1])[0]["severity"] == "error"
+    assert maintainer("index", "repair")[0] == EXIT_ANSWERED
+    assert maintainer("doctor")[0] == EXIT_ANSWERED
