@@ -1,4 +1,4 @@
-"""``python -m evaluation [score | ablation | baselines | bench | calibrate] [options]``."""
+"""``python -m evaluation [score | ablation | baselines | bench | calibrate | topics] [options]``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run one command, ``score`` where none is named, and return its exit code."""
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s")
     logging.getLogger("evaluation").setLevel(logging.INFO)
-    if arguments[:1] and arguments[0] in ("ablation", "baselines", "bench", "calibrate"):
+    if arguments[:1] and arguments[0] in ("ablation", "baselines", "bench", "calibrate", "topics"):
         code: int = import_module(f"evaluation.{arguments[0]}").main(arguments[1:])
         return code
     parser = ArgumentParser(prog="python -m evaluation", description=__doc__)
@@ -25,6 +25,7 @@ def main(arguments: Sequence[str]) -> int:
     commands.add_parser("baselines", help="score the default splitters of LangChain and LlamaIndex")
     commands.add_parser("bench", help="time building, starting and answering")
     commands.add_parser("calibrate", help="choose the thresholds on held-out training policies")
+    commands.add_parser("topics", help="score the topics of CAPP-130's sentences")
     named = arguments[:1] == ["score"] or arguments[:1] in (["-h"], ["--help"])
     return score(parser.parse_args(arguments if named else ["score", *arguments]))
 

@@ -172,6 +172,11 @@ def answer_line(segment: Segment, citation: Citation, facts: Sequence[Fact], ask
     return "\n".join(lines)
 
 
+def stated_line(segment: Segment, span: tuple[int, int], language: Language) -> str:
+    """Return the line that the policy states what stands at ``span``."""
+    return message("answer.states", language) + _say(segment, span, language)
+
+
 def _say(segment: Segment, span: tuple[int, int], language: Language) -> str:
     """Return a span of the policy in quotation marks, for an English reader in English where that is written."""
     english = render_span(segment.clauses, *span) if language == "en" else None

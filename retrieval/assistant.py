@@ -16,7 +16,8 @@ from corpus.datatypes import Clause, Policy
 from corpus.lexicons import Term, load_glossary, load_known_apps
 from corpus.messages import message
 from corpus.renderings import render_span
-from retrieval.answer import answer_line, cite, distinct, facts_of, passage_of
+from corpus.topics import Topic
+from retrieval.answer import answer_line, cite, distinct, facts_of, passage_of, stated_line
 from retrieval.apps import AppResolver, Resolution
 from retrieval.datatypes import MAX_ROWS, Answer, Citation, Fact, Language, Passage, Profile, Row, Turn
 from retrieval.decide import Decision, answer_features, load_decision
@@ -25,7 +26,8 @@ from retrieval.profile import all_phrasings, make_profile
 from retrieval.query import Asked, Glossary, understand
 from retrieval.question import detect_language, is_elliptical, is_gibberish, simplify, split_parts, well_formed
 from retrieval.rerank import Reranker, load_reranker, rank_twice
-from retrieval.search import Ranking, merge, rank
+from retrieval.search import Ranking, keep_clauses, merge, rank
+from retrieval.topics import TopicClassifier, check_topics, cite_topic, load_topic_classifier, topic_facts
 
 if TYPE_CHECKING:
     from index.encoder import EncodedText, Encoder
@@ -103,6 +105,7 @@ class Assistant:
         terms: Sequence[Term],
         decision: Decision,
         reranker: Reranker | None = None,
+        topic_classifier: TopicClassifier | None = None,
     ) -> None:
         self._newest = View(generation, resolver)
         self._encoder = encoder
@@ -110,6 +113,7 @@ class Assistant:
         self._glosser = Glosser(terms)
         self._decision = decision
         self._reranker = reranker
+        self._topic_classifier = topic_classifier
 
     @classmethod
     def open(
@@ -139,8 +143,9 @@ class Assistant:
         decision = load_decision(encoder.fingerprint, encoder.dimension)
         if not decision.calibrated:
             _log.warning("declining is not calibrated for this model; run: python -m evaluation calibrate")
-        reranker = load_reranker(encoder.fingerprint)
-        return cls(generation, encoder, _resolver_of(generation), load_glossary(), decision, reranker)
+        reranker, topic_classifier = load_reranker(encoder.fingerprint), load_topic_classifier(encoder.fingerprint)
+        resolver = _resolver_of(generation)
+        return cls(generation, encoder, resolver, load_glossary(), decision, reranker, topic_classifier)
 
     def refresh(self) -> bool:
         """Change to the newest generation of the index, if there is one since; return whether there was.
@@ -235,14 +240,25 @@ class Assistant:
         return self._answer(segment, self._judge_parts(segment, sought, alone_sought), min(top_k, MAX_CITATIONS))
 
     @_of_one_generation
-    def search(self, query: str, app: str | None = None, top_k: int = 10, rerank: bool = True) -> tuple[Passage, ...]:
+    def search(
+        self,
+        query: str,
+        app: str | None = None,
+        top_k: int = 10,
+        rerank: bool = True,
+        topics: Sequence[Topic] = (),
+    ) -> tuple[Passage, ...]:
         """Return the ``top_k`` best clauses of ``app``, else of the apps that ``query`` names, else of all.
 
         :param rerank: False for the first stage alone.
-        :raises ValueError: if ``top_k`` is below 1 or ``app`` is not in the index.
+        :param topics: only clauses on any of these; none for all clauses.
+        :raises ValueError: if ``top_k`` is below 1, ``app`` is not in the index, a topic is unknown, or the model has
+            no classifier of topics.
         """
         if top_k < 1:
             raise ValueError(f"top_k must be at least 1, got {top_k}")
+        topics = check_topics(topics)
+        classifier = self._require_topics() if topics else None
         named = self._resolver.resolve(well_formed(query))
         asked = self._understand(simplify(named.stripped), detect_language(query))
         encoded = self._encode(asked)
@@ -253,6 +269,8 @@ class Assistant:
             rankings = [rank_twice(segment, asked, encoded, self._reranker)[0] for segment in wanted]
         else:
             rankings = [rank(segment, asked.query, encoded.vector) for segment in wanted]
+        if classifier:
+            rankings = [keep_clauses(one, classifier.judge(one.segment).is_on(topics)) for one in rankings]
         best = merge(rankings, top_k=top_k)
         return tuple(passage_of(ranking, ordinal, place) for place, (ranking, ordinal) in enumerate(best, start=1))
 
@@ -277,6 +295,56 @@ class Assistant:
             subjects = tuple(dict.fromkeys(self._resolver.find(name) or well_formed(name) for name in apps))
         judged = self._rows(subjects, (asked, self._encode(asked)), self._segments)
         return (row for row, _ in judged)
+
+    def topics(self, app: str) -> Mapping[str, tuple[Topic, ...]]:
+        """Return the practice topics of every clause of ``app``'s current version by clause id, none for some.
+
+        The mapping is empty where the model is another than the one that topics were trained for.
+
+        :raises ValueError: if ``app`` is not in the index.
+        """
+        segment = self._segment(app)
+        if self._topic_classifier is None:
+            return {}
+        judged = self._topic_classifier.judge(segment)
+        return {clause.clause_id: judged.topics(ordinal) for ordinal, clause in enumerate(segment.clauses)}
+
+    @_of_one_generation
+    def compare_topic(
+        self, topic: Topic, apps: Sequence[str] | None = None, *, language: Language = "zh"
+    ) -> tuple[Row, ...]:
+        """Return the clause of each app's policy that is most probably on ``topic``, one row an app.
+
+        A row quotes that clause's likeliest sentence; its citation's score is the likelihood. It is ``silent`` where no
+        clause is on the topic.
+
+        :param apps: names of apps; without them all.
+        :raises ValueError: if the topic is unknown, or the model has no classifier of topics.
+        """
+        [topic] = check_topics([topic])
+        classifier = self._require_topics()
+        if apps is None:
+            apps = self.apps()
+        names = dict.fromkeys(self._resolver.find(name) or well_formed(name) for name in apps)
+        return tuple(self._topic_row(name, topic, classifier, language) for name in names)
+
+    def _topic_row(self, app: str, topic: Topic, classifier: TopicClassifier, language: Language) -> Row:
+        segment = self._segments.get(app)
+        if segment is None:
+            return Row(app, "unknown_app", message("answer.unknown_app", language, name=app))
+        citation = cite_topic(segment, classifier.judge(segment), topic)
+        if citation is None:
+            about = message(f"topics.{topic}", language)
+            return Row(app, "silent", message("topics.silent", language, app=app, topic=about))
+        text = stated_line(segment, (citation.start, citation.end), language)
+        return Row(app, "answered", text, topic_facts(citation, topic), citation)
+
+    def _require_topics(self) -> TopicClassifier:
+        if self._topic_classifier is None:
+            raise ValueError(
+                "clauses have no topics with this model; leave topics out, or run: python -m training.topics"
+            )
+        return self._topic_classifier
 
     @_of_one_generation
     def is_on_topic(self, question: str) -> bool:

@@ -110,6 +110,11 @@ def prefer_facts(ranking: Ranking, wanted: Sequence[FactKind]) -> Ranking:
     return replace(ranking, score=score, order=np.argsort(-score, kind="stable"))
 
 
+def keep_clauses(ranking: Ranking, kept: NDArray[np.bool_]) -> Ranking:
+    """Return ``ranking`` with those clauses alone in its order that ``kept``, one flag a clause, says."""
+    return replace(ranking, order=ranking.order[kept[ranking.order]])
+
+
 def merge(rankings: Sequence[Ranking], *, top_k: int) -> list[tuple[Ranking, int]]:
     """Return the ``top_k`` best clauses over several policies as (ranking, ordinal), best first, ties by clause id."""
     pairs = [(ranking, int(ordinal)) for ranking in rankings for ordinal in ranking.order[:top_k]]

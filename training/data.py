@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import TypeVar
 from corpus.datatypes import Policy
 from corpus.load import default_policies_folder, load_policies
 from corpus.parser import parse_policy
-from index.units import Unit, clause_units, embedding_texts
+from index.units import Unit, clause_units, context_of, embedding_texts
 from retrieval.apps import AppResolver
 from retrieval.query import Asked, Glossary, understand
 from retrieval.question import detect_language, simplify
@@ -169,3 +170,69 @@ def app_batches(examples: Sequence[Example], *, size: int, apps: int, seed: int)
         shuffler.shuffle(groups)
         for first in range(0, len(groups), apps):
             yield [example for group in groups[first : first + apps] for example in group]
+
+
+@dataclass(frozen=True)
+class LabelledSentence:
+    """A sentence with the ids of its practice topics, the policy it is from, and what stands above it there.
+
+    ``context`` is empty where the sentence was not found in a policy or nothing stands above it; ``app`` is then that
+    of the sentences around it, which the files hold in the order of the policies.
+    """
+
+    text: str
+    topics: tuple[int, ...]
+    app: str
+    context: str
+
+
+def read_labelled(path: Path, policies: Sequence[Policy]) -> list[LabelledSentence]:
+    """Return the sentences of a file of CAPP-130's topics, looked up in ``policies`` however they are punctuated."""
+    rows = read_jsonl(path)
+    places = {policy.app: _Places(policy) for policy in policies}
+    letters = [re.sub(r"[\W_]", "", str(row["text"])) for row in rows]
+    homes = [[app for app, own in places.items() if own.holds(text)] for text in letters]
+    sure: dict[str, list[int]] = {}
+    for position, apps in enumerate(homes):
+        if len(apps) == 1:
+            sure.setdefault(apps[0], []).append(position)
+    found: list[LabelledSentence] = []
+    for position, (row, text, apps) in enumerate(zip(rows, letters, homes, strict=True)):
+        candidates = [app for app in apps if app in sure] or apps or list(sure)
+        app = min(candidates, key=lambda app: _distance(sure.get(app, []), position), default="")
+        context = places[app].context(text) if app in apps else ""
+        topics = row["topics"]
+        assert isinstance(topics, list)
+        found.append(LabelledSentence(str(row["text"]), tuple(topics), app, context))
+    return found
+
+
+def _distance(positions: Sequence[int], position: int) -> float:
+    """Return how far the nearest of ``positions``, which are in order, is from ``position``."""
+    after = bisect_left(positions, position)
+    return min((abs(near - position) for near in positions[max(after - 1, 0) : after + 1]), default=float("inf"))
+
+
+class _Places:
+    """A policy's letters and digits, and where in it they stand; sentences are looked up in the order of the text."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._offsets = [match.start() for match in re.finditer(r"[^\W_]", policy.text)]
+        self._letters = "".join(policy.text[offset] for offset in self._offsets)
+        self._clauses = parse_policy(policy).clauses
+        self._texts = {clause.clause_id: clause.text for clause in self._clauses}
+        self._last = 0
+
+    def holds(self, letters: str) -> bool:
+        return bool(letters) and letters in self._letters
+
+    def context(self, letters: str) -> str:
+        """Return what stands above the sentence of these ``letters``: one that follows the last looked up, if any."""
+        at = self._letters.find(letters, self._last)
+        self._last = at = at if at >= 0 else self._letters.find(letters)
+        starts = [clause.start for clause in self._clauses]
+        begin, end = self._offsets[at], self._offsets[at + len(letters) - 1]
+        clause = self._clauses[max(bisect_right(starts, begin) - 1, 0)]
+        if clause.end <= begin:  # it begins in a heading
+            clause = self._clauses[max(bisect_right(starts, end) - 1, 0)]
+        return context_of(clause, self._texts.get(clause.lead_in or ""))

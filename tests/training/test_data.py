@@ -16,6 +16,7 @@ from training.data import (
     gold_units,
     held_out,
     read_jsonl,
+    read_labelled,
     sentence_pairs,
     without_app,
 )
@@ -163,3 +164,21 @@ def test_no_unit_of_a_gold_clause_counts_against_its_question():
 def test_before_anything_is_mined_every_clause_that_is_no_answer_may_stand_against():
     assert any_clause(example(0, gold=(2,)), CUT) == [3, 4]
     assert any_clause(example(0, gold=(3,)), CUT) == [0, 4]
+
+
+def test_labelled_sentences_are_found_in_their_policies(tmp_path):
+    first = Policy("甲", "一、收集\n我们收集以下信息:\n(1)姓名,电话;\n二、其他\n请与我们联系。\n")
+    second = Policy("乙", "一、联系\n请与我们联系。\n我们删除信息。\n")
+    rows = [("（1）姓名，电话；", [0]), ("请与我们联系。", [8]), ("不在其中。", [3]), ("我们删除信息", [7, 4])]
+    rows.append(("请与我们联系。", [8]))
+    path = tmp_path / "topics.jsonl"
+    path.write_text("".join(json.dumps({"text": text, "topics": ids}) + "\n" for text, ids in rows), encoding="utf-8")
+    found = read_labelled(path, [first, second])
+    assert [(one.app, one.context) for one in found] == [
+        ("甲", "一、收集\n我们收集以下信息:"),
+        ("甲", "二、其他"),
+        (found[2].app, ""),
+        ("乙", "一、联系"),
+        ("乙", "一、联系"),
+    ]
+    assert found[3].topics == (7, 4) and found[2].app in ("甲", "乙")
