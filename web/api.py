@@ -91,7 +91,9 @@ def build_router(assistant: Assistant) -> APIRouter:
         if body.app is not None:
             require(body.app)
         with answering():
-            passages = assistant.search(body.query, app=body.app, top_k=body.top_k, rerank=body.rerank)
+            passages = assistant.search(
+                body.query, app=body.app, top_k=body.top_k, rerank=body.rerank, topics=body.topics
+            )
             return JSONResponse([passage.to_dict() for passage in passages])
 
     @router.post("/api/v1/compare", response_model=list[Row])

@@ -56,7 +56,7 @@ def build_tools(assistant: Assistant) -> dict[str, PolicyTool]:
         return assistant.ask(body.question, app=body.app, history=body.turns(), top_k=body.top_k).to_dict()
 
     def search(body: SearchBody) -> dict[str, Any]:
-        passages = assistant.search(body.query, app=body.app, top_k=body.top_k, rerank=body.rerank)
+        passages = assistant.search(body.query, app=body.app, top_k=body.top_k, rerank=body.rerank, topics=body.topics)
         return {"passages": [passage.to_dict() for passage in passages]}
 
     def apps(_: NoArguments) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -39,6 +40,7 @@ REASONS = {
     "model_type": "turn",
     "model_attributes_type": "turn",
     "too_short": "empty",
+    "literal_error": "choice",
 }
 TURN_TAGS = ("turn", "text")  # pydantic puts the kind of a turn into the place of an error
 MAX_PLACE_CHARACTERS = 80  # a field that does not exist may have a name of any length
@@ -110,9 +112,9 @@ def misfit(errors: Sequence[Mapping[str, Any]], body: type[BaseModel] | None, la
     for error in errors:
         if limit := _limit(error, body, language):
             return limit
-    reasons = {_place(error): REASONS.get(error["type"], "other") for error in errors}
+    reasons = {_place(error): _reason(error, language) for error in errors}
     separator = "; " if language == "en" else "；"
-    told = separator.join(f"{place}: {message(f'api.reason_{why}', language)}" for place, why in reasons.items())
+    told = separator.join(f"{place}: {why}" for place, why in reasons.items())
     return make_problem("invalid", 422, language, problems=told, allowed=", ".join(body.model_fields if body else ()))
 
 
@@ -133,6 +135,12 @@ def _limit(error: Mapping[str, Any], body: type[BaseModel] | None, language: Lan
             allowed = body.model_json_schema()["properties"][field]["maximum"]
             return make_problem("top_k_out_of_range", 422, language, given=error["input"], allowed=allowed)
     return None
+
+
+def _reason(error: Mapping[str, Any], language: Language) -> str:
+    """Return why a value does not fit; of a choice, what can be chosen."""
+    choices = ", ".join(re.findall(r"'(\w+)'", error.get("ctx", {}).get("expected", "")))
+    return message(f"api.reason_{REASONS.get(error['type'], 'other')}", language, allowed=choices)
 
 
 def _place(error: Mapping[str, Any]) -> str:

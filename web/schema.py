@@ -84,6 +84,7 @@ class SearchBody(RequestBody):
     app: AppName | None = Field(default=None, description="Search this app only; else those that the query names.")
     top_k: WholeNumber = Field(default=10, ge=1, le=MAX_TOP_K)
     rerank: bool = Field(default=True, description="False gives the first stage alone.")
+    topics: list[Topic] = Field(default=[], description="Only clauses on any of these topics; none for all clauses.")
 
 
 class CompareQuestionBody(RequestBody):

@@ -164,6 +164,14 @@ def test_half_a_character_is_replaced_before_it_is_asked(client: TestClient, fak
     read_problem(problem, 404, "unknown-app")
 
 
+def test_a_search_may_be_kept_to_topics(client: TestClient, fake: FakeAssistant) -> None:
+    body = {"query": "账号", "app": "津心办", "top_k": 5, "topics": ["rights", "contact"]}
+    found = client.post("/api/v1/search", json=body).json()
+    assert found == [one.to_dict() for one in fake.search("账号", "津心办", 5, topics=["rights", "contact"])]
+    assert found[0]["clause_id"] != fake.search("账号", "津心办", 1)[0].clause_id
+    assert all("注销" in one["text"] or "联系" in one["text"] for one in found)
+
+
 LIMITS = [
     ("ask", {"question": "问" * 501}, "question-too-long", ("501", "500")),
     ("ask", {"question": "a", "history": ["问" * 501]}, "question-too-long", ("501", "500")),
@@ -177,6 +185,7 @@ LIMITS = [
     ("ask", {"question": "a", "history": [{"question": "b", "app": "x" * 101}]}, "name-too-long", ("history.0.app",)),
     ("compare", {"question": "a", "apps": ["x" * 101]}, "name-too-long", ("apps.0", "101", "100")),
     ("compare", {"question": "a", "apps": ["x"] * 201}, "too-many-apps", ("201", "200")),
+    ("search", {"query": "a", "topics": ["rights", "weather"]}, "invalid", ("topics.1", "collection, permissions")),
 ]
 
 
@@ -216,7 +225,7 @@ def test_no_word_of_the_validator_reaches_a_reader_of_chinese(client: TestClient
         response = client.post("/api/v1/ask", json=body)
         if response.status_code != 200:
             words = set(re.findall("[A-Za-z_]{2,}", response.json()["detail"]))
-            assert words <= {"question", "app", "history", "top_k", "query", "apps"}
+            assert words <= {"question", "app", "history", "top_k", "query", "apps", "topics"}
 
 
 def test_a_huge_body_is_refused_with_or_without_a_declared_length(client: TestClient) -> None:
