@@ -20,6 +20,7 @@ from index.segment import Segment
 from retrieval.answer import list_span
 from retrieval.datatypes import FactKind, SentenceKey
 from retrieval.facts import find_facts
+from retrieval.listed import LONGEST_SENTENCE
 from retrieval.search import Ranking
 
 # What each sign is worth, in standard deviations of the ranking; chosen on policies that are no seeds.
@@ -310,7 +311,7 @@ def find_sentence(segment: Segment, sought: SoughtCell, rankings: Sequence[Ranki
         first, last = segment.unit_range(ordinal)
         for unit in range(first + 1 if last - first > 1 else first, last):
             start, end = segment.units[unit].start, segment.units[unit].end
-            sentence = " ".join(text[start:end].split())
+            sentence = " ".join(text[start : min(end, start + LONGEST_SENTENCE)].split())
             tier = next((place for place, wording in enumerate(states) if wording.search(sentence)), None)
             if tier is None or against.search(sentence):
                 continue

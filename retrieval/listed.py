@@ -20,6 +20,11 @@ _NUMBER = re.compile(
 )
 
 
+# Characters of a sentence that are read: the longest of the 135 policies that lists anything is half as long, and a
+# hostile one costs time by the square of its length.
+LONGEST_SENTENCE = 2000
+
+
 class FoundRow(NamedTuple):
     """A row: the ordinal of its clause, the offsets of its quote, the offsets of its values in the columns' order.
 
@@ -33,7 +38,7 @@ class FoundRow(NamedTuple):
 
 
 class Sentence(NamedTuple):
-    """A sentence of a clause, its offsets, and its text on one line of the same length."""
+    """A sentence of a clause, its offsets, and its text on one line, at most :data:`LONGEST_SENTENCE` characters."""
 
     ordinal: int
     start: int
@@ -50,7 +55,10 @@ def sentences_of(segment: Segment, ordinal: int) -> list[Sentence]:
     number = _NUMBER.match(text, spans[0][0], spans[0][1])
     if number and number.end() < spans[0][1]:
         spans[0] = (number.end(), spans[0][1])
-    return [Sentence(ordinal, start, end, re.sub(r"\s", " ", text[start:end])) for start, end in spans]
+    return [
+        Sentence(ordinal, start, end, re.sub(r"\s", " ", text[start : min(end, start + LONGEST_SENTENCE)]))
+        for start, end in spans
+    ]
 
 
 def within(start: int, found: re.Match[str] | None, group: str | int = 0) -> Span:
@@ -112,9 +120,10 @@ _AIM = re.compile(
     r"(?:收集|使用|获取|记录)(?:这些|上述|以上|前述|此类|该等)?(?:[您你]的)?(?:信息|数据)?(?:是|的目的是|时|用来|用于|主要是?)*为了?"
     r"(?P<purpose>[^。;；]{4,200})"
 )
+_CREATION = re.compile(r"[，,](?P<purpose>创建[^，,。;；]{2,30})")
 _PURPOSES = (
     _AIM,
-    re.compile(r"[，,](?P<purpose>创建[^，,。;；]{2,30})"),
+    _CREATION,
     re.compile(
         r"(?:(?:主要|仅|将|是|均)?用于(?!登录的)|用来|以便于?|便于|以实现|来实现|来完成|以确保|以保障|以帮助|目的是|以提供|来(?=完善)"
         r"|使您可以|供(?=APP|我|本))(?![^。;；]{0,6}(?:前述|上述))(?P<purpose>[^。;；]{3,160}?)"
@@ -259,7 +268,8 @@ def _purpose(sentence: Sentence, data: Span) -> Span:
             group = "purpose" if found["purpose"] else "effect"
             span = trimmed(sentence.text, found.span(group), "", r"时|等")
             whole = (sentence.start + span[0], sentence.start + span[1])
-            if whole[1] - whole[0] >= 3 and not (data[0] < whole[1] and whole[0] < data[1]):
+            far = pattern is _CREATION and not data[1] <= whole[0] <= data[1] + 2  # what these data create, not others
+            if whole[1] - whole[0] >= 3 and not far and not (data[0] < whole[1] and whole[0] < data[1]):
                 return whole
     return sentence.start, sentence.start
 

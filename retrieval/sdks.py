@@ -12,7 +12,17 @@ from collections.abc import Sequence
 from index.segment import Segment
 from retrieval.datatypes import CELL_COLUMNS
 from retrieval.facts import find_facts
-from retrieval.listed import DATA_WORD, FoundRow, Sentence, Span, lead_text, sentences_of, trimmed, within
+from retrieval.listed import (
+    DATA_WORD,
+    LONGEST_SENTENCE,
+    FoundRow,
+    Sentence,
+    Span,
+    lead_text,
+    sentences_of,
+    trimmed,
+    within,
+)
 
 COLUMNS = CELL_COLUMNS["sdks"]
 LONGEST_NAME = 30
@@ -173,8 +183,9 @@ def sdk_rows(segment: Segment) -> list[FoundRow]:
     announced = _announced(segment)
     if not announced:
         return []
-    tables, in_tables = _table_rows(segment, sorted(announced))
-    pairs, in_pairs = _pair_rows(segment, [one for one in sorted(announced) if one not in in_tables])
+    short = sorted(one for one in announced if len(segment.clauses[one].text) <= LONGEST_SENTENCE)
+    tables, in_tables = _table_rows(segment, short)
+    pairs, in_pairs = _pair_rows(segment, [one for one in short if one not in in_tables])
     rows = [*tables, *pairs]
     for ordinal in sorted(announced - in_tables - in_pairs):
         rows.extend(_prose_rows(segment, ordinal, listed=announced_by_list(segment, ordinal, announced)))

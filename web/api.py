@@ -9,12 +9,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 from anyio import to_thread
-from fastapi import APIRouter, FastAPI, Path, Request, Response
+from fastapi import APIRouter, FastAPI, Path, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 from starlette.exceptions import HTTPException
 
-from retrieval.datatypes import Answer, Language, Passage, Row
+from retrieval.datatypes import Answer, Language, Passage, Profile, Row
 from retrieval.question import detect_language, well_formed
 from web.docs import render_docs
 from web.language import HTML_LANG, request_language
@@ -55,6 +55,7 @@ STREAM = "text/event-stream"
 # A proxy that collects a stream before it passes it on would make progress arrive with the answer.
 STREAM_HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 
+AppInQuery = Annotated[str, Query(max_length=MAX_NAME_CHARACTERS, description="An app's name or an alias.")]
 AppInPath = Annotated[str, Path(max_length=MAX_NAME_CHARACTERS, description="An app's name or an alias.")]
 
 
@@ -118,6 +119,12 @@ def build_router(assistant: Assistant) -> APIRouter:
         require(app)
         with answering():
             return JSONResponse(policy_payload(assistant, app))
+
+    @router.get("/api/v1/profile", response_model=Profile)
+    def profile(app: AppInQuery) -> Response:
+        require(app)
+        with answering():
+            return JSONResponse(assistant.profile(app).to_dict())
 
     @router.get("/api/v1/clauses/{clause_id}", response_model=LocatedClause)
     def read_clause(request: Request, clause_id: str) -> Response:

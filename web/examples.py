@@ -35,10 +35,17 @@ def produce(assistant: Assistant) -> dict[str, Any]:
         },
         "apps": {"response": list(assistant.apps())},
         "read_policy": {"parameter": APP, "response": policy | cut},
+        "profile": {"parameter": APP, "response": profile_example(assistant)},
         "read_clause": {"parameter": clause_id, "response": clause_payload(assistant, clause_id)},
         "healthz": {"response": {"status": "ok"}},
         "readyz": {"response": {"status": "ready", "apps": len(assistant.apps())}},
     }
+
+
+def profile_example(assistant: Assistant) -> dict[str, Any]:
+    """Return the profile of one app with the first row of each list, which is long."""
+    profile = assistant.profile(APP).to_dict()
+    return profile | {"cells": [cell | {"rows": cell["rows"][:1]} for cell in profile["cells"]]}
 
 
 def main() -> None:

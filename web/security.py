@@ -22,11 +22,11 @@ MAX_BODY_BYTES = 64 * 1024
 # Gradio answers far more than its page asks for (uploads, files of the server, run history, monitoring, API pages).
 # These are the requests that the page makes; tests/web/test_page.py fails when Gradio starts to need another.
 PAGE_PATHS = re.compile(
-    r"/|/compare|/assets/[\w.-]+|/theme\.css|/favicon\.ico|/page/[\w.-]+|/(?:read|changes)/.+|/cited/[\w.:,-]+"
+    r"/|/compare|/assets/[\w.-]+|/theme\.css|/favicon\.ico|/page/[\w.-]+|/(?:read|changes|profile)/.+|/cited/[\w.:,-]+"
 )
 CALL_PATHS = re.compile(r"/gradio_api/run/predict")
 WIDGET_PATHS = re.compile(r"/widget\.js|/widget/(?:frame|demo|(?:frame|demo)\.(?:css|js))")
-READ_PATHS = re.compile(r"/healthz|/readyz|/api/v1/(?:apps|policies/.+|clauses/.+|openapi\.json|docs)")
+READ_PATHS = re.compile(r"/healthz|/readyz|/api/v1/(?:apps|profile|policies/.+|clauses/.+|openapi\.json|docs)")
 ASK_PATHS = re.compile(r"/api/v1/(?:ask|search|compare)|/mcp|/widget/ask|/compare/(?:rows|export)")
 
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
@@ -199,7 +199,7 @@ class GuardedSend:
         elif self._path == "/compare":
             headers["content-security-policy"] = COMPARE_POLICY
         else:
-            is_page = self._path.startswith(("/read/", "/changes/", "/cited/", "/api/v1/docs"))
+            is_page = self._path.startswith(("/read/", "/changes/", "/cited/", "/profile/", "/api/v1/docs"))
             headers["content-security-policy"] = READER_POLICY if is_page else CLOSED_POLICY
         # Gradio's names carry a hash of the content.
         if self._path.startswith("/assets/") and self._start["status"] == 200:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from retrieval import Assistant
 
-STYLES = ("theme.css", "chat.css", "reader.css", "docs.css", "compare.css", "changes.css")
+STYLES = ("theme.css", "chat.css", "reader.css", "docs.css", "compare.css", "changes.css", "profile.css")
 PAGE_FILES = dict.fromkeys(STYLES, "text/css") | dict.fromkeys(("chat.js", "compare.js"), "text/javascript")
 
 
@@ -49,12 +49,14 @@ def create_app(assistant: Assistant, settings: WebSettings) -> FastAPI:
     from web.generation import PinnedGeneration
     from web.mcp import McpEndpoint
     from web.page import PageRewriter
+    from web.profile import build_profile
 
     app = FastAPI(title="Wentiao", openapi_url=None)
     app.include_router(build_router(assistant))
     app.include_router(build_changes(assistant))
     app.include_router(build_cited(assistant))
     app.include_router(build_comparison(assistant))
+    app.include_router(build_profile(assistant))
     add_problem_handlers(app)
     app.router.routes.append(Route("/mcp", McpEndpoint(assistant), methods=["POST"]))
     contents = {name: (Path(__file__).parent / name).read_bytes() for name in PAGE_FILES}

@@ -13,7 +13,23 @@ from corpus.parser import split_policy
 from corpus.renderings import render_span
 from corpus.topics import Topic
 from index.manifest import Version
-from retrieval.datatypes import Answer, Citation, Fact, FactKind, Language, Passage, Row, Status, Turn
+from retrieval.datatypes import (
+    CELL_COLUMNS,
+    CELL_KEYS,
+    Answer,
+    Cell,
+    CellKey,
+    Citation,
+    Fact,
+    FactKind,
+    Language,
+    Passage,
+    Profile,
+    ProfileRow,
+    Row,
+    Status,
+    Turn,
+)
 from retrieval.question import is_elliptical
 
 POLICIES = Path(__file__).parents[2] / "corpus" / "policies"
@@ -161,6 +177,23 @@ class FakeAssistant:
             clause.clause_id: tuple(topic for word, topic in words.items() if word in clause.text)
             for clause in self.clauses(app)
         }
+
+    def profile(self, app: str) -> Profile:
+        """Fill four cells by the words of `TOPICS` and leave the rest not stated."""
+        policy = self.policy(app)
+        words: dict[CellKey, str] = {"right_cancel": "注销", "contact": "联系", "sharing": "第三方", "sdks": "第三方"}
+        cells = []
+        for key in CELL_KEYS:
+            citation = self._cite(words[key], policy.app) if key in words else None
+            columns = CELL_COLUMNS.get(key, ()) if key in ("collection", "permissions", "sharing", "sdks") else ()
+            if citation and columns:
+                values = (citation.quote[:6], *[""] * (len(columns) - 1))
+                cells.append(Cell(key, columns=columns, rows=(ProfileRow(values, citation),)))
+            elif citation:
+                cells.append(Cell(key, citation, self._facts(citation)))
+            else:
+                cells.append(Cell(key, columns=columns))
+        return Profile(policy.app, policy.policy_id, policy.sha256, policy.date, tuple(cells))
 
     def apps_named(self, question: str) -> tuple[str, ...]:
         unknown = UNKNOWN.search(question)

@@ -18,7 +18,7 @@ from schemathesis import GenerationMode
 from starlette.testclient import TestClient
 
 from corpus.datatypes import Clause
-from retrieval.datatypes import Answer, Citation, Fact, Passage, Row
+from retrieval.datatypes import Answer, Cell, Citation, Fact, Passage, Profile, ProfileRow, Row
 from web.examples import produce
 from web.openapi import EXAMPLES
 from web.problems import Problem
@@ -65,13 +65,14 @@ def test_every_route_is_described_with_its_errors(description: dict[str, Any]) -
         "POST /api/v1/compare": posted,
         "GET /api/v1/apps": {"200", "405", "500"},
         "GET /api/v1/policies/{app}": {"200", "404", "405", "422", "500"},
+        "GET /api/v1/profile": {"200", "404", "405", "422", "500"},
         "GET /api/v1/clauses/{clause_id}": {"200", "404", "405", "500"},
         "GET /healthz": {"200", "405"},
         "GET /readyz": {"200", "405", "503"},
     }
 
 
-@pytest.mark.parametrize("kind", [Answer, Citation, Passage, Row, Fact, Clause, Problem])
+@pytest.mark.parametrize("kind", [Answer, Citation, Passage, Row, Fact, Profile, Cell, ProfileRow, Clause, Problem])
 def test_a_payload_is_described_field_by_field(description: dict[str, Any], kind: Any) -> None:
     schema = description["components"]["schemas"][kind.__name__]
     names = [field.name for field in fields(kind)]
@@ -88,6 +89,7 @@ def test_what_is_sent_is_what_is_described(
         "compare": client.post("/api/v1/compare", json={"question": "怎么注销"}),
         "apps": client.get("/api/v1/apps"),
         "read_policy": client.get("/api/v1/policies/昶联"),
+        "profile": client.get("/api/v1/profile", params={"app": "昶联"}),
         "read_clause": client.get(f"/api/v1/clauses/{clause_id}"),
         "healthz": client.get("/healthz"),
         "readyz": client.get("/readyz"),
