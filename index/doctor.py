@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, get_args
 from zipfile import BadZipFile
@@ -20,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from corpus.blocks import Block, is_blank
-from corpus.contents import MAX_ENTRY, normalise_title
+from corpus.contents import MAX_ENTRY, normalise_title, resembles
 from corpus.datatypes import Clause, Outline, Policy
 from corpus.load import default_policies_folder, load_policies
 from corpus.messages import message
@@ -102,11 +103,13 @@ MAX_TOKENS = 512  # what multilingual-e5-small reads of a text, its prompt and t
 TOKENS_PER_CHARACTER = 0.65  # of the text; 0.63 over the units of 135 policies, 95 % of the long ones below 0.68
 NORM_TOLERANCE = 0.01
 OLD_YEARS = 5
+MIN_LISTED = 3
 MIN_LETTERS = 2  # beside its number; of 21,451 clauses of 135 policies ten have fewer: cells of a table, torn lines
 # Of 135 policies two pairs lie above, 0.95 and 0.89; games of one publisher, with a policy each, share up to 0.82.
 NEAR_IDENTICAL = 0.85
 _PHRASE_BREAK = re.compile(r"[\W_]+")
 _SENTENCE = re.compile(r"[。！!；;]|[，,].*[，,]")
+_ENTRY_TAIL = re.compile(r"[。；;\s\d]+$")  # the end of an entry, and the page that it names
 _LETTER = re.compile(r"[^\W\d_]")
 
 
@@ -147,6 +150,10 @@ class _Held:
     version: Version
     policy: Policy
     clauses: tuple[Clause, ...]
+
+    @cached_property
+    def units(self) -> tuple[Unit, ...]:
+        return clause_units(self.clauses)
 
     def place(self, clause: Clause) -> str:
         return f"{self.policy.app} · {clause.label or '—'} · {clause.clause_id}"
@@ -481,7 +488,7 @@ def _examine_arrays(out: Path, one: _Held, model: _Model) -> Iterator[Finding]:
         yield _finding("unreadable", f"{place}/token_starts.npy", command, app=one.policy.app)
     if documents is not None:
         yield from wrong_length("lexical", documents, len(one.clauses))
-    if units != clause_units(one.clauses):
+    if units != one.units:
         yield _finding("units_differ", f"{place}/units.json", command, app=one.policy.app)
     for name, array, width in (("vectors", vectors, model.dimension), ("tokens", tokens, model.token_dimension)):
         if width is not None and array.shape[1] != width:
@@ -581,31 +588,51 @@ def _examine_coverage(out: Path, policy: Policy, covered: NDArray[np.int32], out
 
 
 def _examine_contents(out: Path, one: _Held, outline: Outline) -> Iterator[Finding]:
-    """Find a run of short clauses near the head that name, in order, headings further down."""
+    """Find a run of short clauses near the head of which most name, in order, headings further down."""
     clauses = one.clauses
-    titles = [_title(clause.text) if _is_entry(clause) else "" for clause in clauses]
-    first_below: dict[str, int] = {}  # a heading -> the first clause that stands under it
-    for ordinal, clause in enumerate(clauses):
-        for heading in clause.path:
-            first_below.setdefault(_title(heading), ordinal)
-    head = max(20, len(clauses) // 5)
+    titles = [_title(_ENTRY_TAIL.sub("", clause.text)) if _is_entry(clause) else "" for clause in clauses]
+    headings = list(_read_headings(clauses))
+    near = range(min(len(clauses), max(20, len(clauses) // 5)))
     start = 0
-    while start < min(head, len(clauses)):
-        end, below = start, start
-        while end < len(clauses) and titles[end] and first_below.get(titles[end], -1) > max(end, below):
-            below = first_below[titles[end]]
+    while start in near:
+        listed: list[int] = []
+        place = end = start
+        while end < len(clauses) and titles[end] and end - (listed or [start])[-1] <= 2:
+            found = _find_heading(headings, titles[end], max(end, place))
+            if found is not None:
+                listed.append(end)
+                place = found
+            elif not listed:
+                break
             end += 1
-        if end - start >= 3:
-            contents = [piece for piece in outline.furniture if piece.kind == "contents"]
-            mends = any(piece.start <= clauses[start].start < piece.end for piece in contents)
+        if len(listed) >= MIN_LISTED:
+            furniture = [piece for piece in outline.furniture if piece.kind == "contents"]
+            mends = any(piece.start <= clauses[start].start < piece.end for piece in furniture)
             command = _repair(out) if mends else _renew(out, one.policy.app)
             line = _line(one.policy, clauses[start].start)
-            yield _finding("contents_taken", one.place(clauses[start]), command, count=end - start, line=line)
-        start = max(end, start + 1)
+            yield _finding("contents_taken", one.place(clauses[start]), command, count=len(listed), line=line)
+            start = listed[-1]
+        start += 1
+
+
+def _read_headings(clauses: Sequence[Clause]) -> Iterator[tuple[int, str]]:
+    """Yield every heading with the ordinal of the first clause below it, in text order."""
+    before: tuple[str, ...] = ()
+    for ordinal, clause in enumerate(clauses):
+        for level, heading in enumerate(clause.path):
+            if clause.path[: level + 1] != before[: level + 1]:
+                yield ordinal, _title(heading)
+        before = clause.path
+
+
+def _find_heading(headings: Sequence[tuple[int, str]], title: str, after: int) -> int | None:
+    later = [(ordinal, heading) for ordinal, heading in headings if ordinal > after]
+    exact = next((ordinal for ordinal, heading in later if heading == title), None)
+    return exact if exact is not None else next((i for i, heading in later if resembles(title, heading)), None)
 
 
 def _is_entry(clause: Clause) -> bool:
-    return len(clause.text) <= MAX_ENTRY and not _SENTENCE.search(clause.text)
+    return len(clause.text) <= MAX_ENTRY and not _SENTENCE.search(_ENTRY_TAIL.sub("", clause.text))
 
 
 def _title(text: str) -> str:
@@ -625,7 +652,7 @@ def _examine_lengths(out: Path, one: _Held, model: _Model) -> Iterator[Finding]:
         if len(_LETTER.findall(body)) < MIN_LETTERS:
             yield _finding("too_short", one.place(clause), _show_outline(out, app), text=clause.text)
     try:
-        units = clause_units(one.clauses)
+        units = one.units
         texts = embedding_texts(one.policy, one.clauses, units)
     except _UNREADABLE:
         return

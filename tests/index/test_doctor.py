@@ -212,6 +212,21 @@ def test_orphans_and_leftovers_are_found_and_pruned(index):
     assert examine(index) == ()
 
 
+def test_leftovers_that_pruning_does_not_reach_are_found_and_removed(index):
+    (index / "snapshots").mkdir()
+    paths = [index / ".partial-a", index / "snapshots" / ".partial-b"]
+    for path in paths:
+        path.write_text("x")
+    found = [(one.kind, one.place, one.command) for one in examine(index)]
+    assert found == [
+        ("leftover", ".partial-a", f"rm -r -- {shlex.quote(str(paths[0]))}"),
+        ("leftover", "snapshots/.partial-b", f"rm -r -- {shlex.quote(str(paths[1]))}"),
+    ]
+    for path in paths:
+        path.unlink()
+    assert examine(index) == ()
+
+
 def test_what_only_earlier_generations_use_is_a_note_and_pruned(index):
     update_policies(index, [replace(SECOND, contact="a@b.cn")], FakeEncoder())
     finding = find(index, "superseded")
@@ -248,7 +263,7 @@ def test_a_damaged_old_version_is_found_and_taken_out_by_repair(index, repair):
     assert finding.place == f"乙 · {SECOND.policy_id} · segments/{old}"
     assert finding.command == repair
     repair_index(index, FakeEncoder())
-    assert bad(index) == ["orphan"] or bad(index) == []
+    assert bad(index) == []
     assert len(open_generation(index, FakeEncoder().fingerprint).versions_of("乙")) == 1
 
 
@@ -291,6 +306,19 @@ def test_a_manifest_that_says_other_than_the_policy_is_repaired(index, repair):
     finding = find(index, "record_differs")
     assert (finding.place, finding.detail["part"], finding.command) == ("乙", "part_date", repair)
     repair_index(index, FakeEncoder())
+    assert bad(index) == []
+
+
+def test_an_app_with_two_current_versions_is_found_and_removed(index):
+    manifest = read_manifest(index)
+    other = replace(SECOND, text="我们什么也不存储。")
+    update_policies(index, [other], FakeEncoder())
+    newer = [one for one in read_manifest(index).versions if one.policy_id == other.policy_id]
+    write_generation(index, replace(manifest, versions=(*manifest.versions, *newer)))
+    finding = find(index, "app_twice")
+    assert (finding.place, finding.detail["count"]) == ("乙", 2)
+    assert finding.command == f"wentiao corpus remove '乙' --index {shlex.quote(str(index))}"
+    remove_apps(index, ["乙"])
     assert bad(index) == []
 
 
