@@ -115,7 +115,7 @@ SOUGHT: tuple[SoughtCell, ...] = (
             r"(?:保存|保留|存储|留存|储存).{0,8}(?:期限|时限|时间)|(?:一直|持续).{0,10}(?:保存|保留|存储)",
         ),
         r"期限|时限|时间|存储|储存|保存|保留|多久",
-        r"是否|^(?:当|如).{0,12}超[出过]|^超[出过]|Cookie|缓存|日志|停止运营|监控|回放|注销(?:后|账号后)|境外",
+        r"是否|^例如|^(?:当|如).{0,12}超[出过]|^超[出过]|Cookie|缓存|日志|停止运营|监控|回放|注销(?:后|账号后)|境外",
         ("time_limit",),
     ),
     SoughtCell(
@@ -127,7 +127,8 @@ SOUGHT: tuple[SoughtCell, ...] = (
             rf"(?:访问|查阅|查询|查看).{{0,25}}(?:个人|账[号户]|帐[号户]|[您你]的).{{0,12}}{_DATA}",
         ),
         r"访问|查阅|查看|查询",
-        rf"查看.{{0,25}}{_POLICY}|未经授权|Cookie|第三方|[他好]友|附近|无法访问|可能无法|员工|服务器日志|如果.{{0,4}}无法"
+        rf"查看.{{0,25}}{_POLICY}|未经授权|Cookie|第三方|[他好]友|附近|无法访问|可能无法|员工|服务器日志"
+        rf"|如果.{{0,4}}无法"
         rf"|更便捷|更加便捷|控制机制|授权人员|我们还?会收集|我[们方]访问|网络安全法|投诉|{_REFUSED}",
         _RIGHT_FACTS,
     ),
@@ -172,7 +173,8 @@ SOUGHT: tuple[SoughtCell, ...] = (
             rf"(?:依据|按照|根据|应){_YOU}的?要求.{{0,12}}(?:删除|清除)",
         ),
         r"删除|清除",
-        r"Cookie|撤回|备份|若我们决定|一旦被响应|未成年|儿童|监护人|匿名化处理[。；]?$|可能无法|如果.{0,4}无法|更便捷|更加便捷"
+        r"Cookie|撤回|备份|若我们决定|一旦被响应|未成年|儿童|监护人|匿名化处理[。；]?$|可能无法|如果.{0,4}无法|更便捷"
+        r"|更加便捷"
         rf"|身份验证|停止运营|{_REFUSED}",
         _RIGHT_FACTS,
     ),
@@ -195,7 +197,8 @@ SOUGHT: tuple[SoughtCell, ...] = (
             "注销账号",
         ),
         (
-            rf"{_YOU}?.{{0,60}}{_MAY}.{{0,60}}注销|注销.{{0,6}}(?:账|帐|用户).{{0,40}}(?:通过|点击|登录|路径|申请|[:：])",
+            rf"{_YOU}?.{{0,60}}{_MAY}.{{0,60}}注销|注销.{{0,6}}(?:账|帐|用户).{{0,40}}(?:通过|点击|登录|路径|申请"
+            rf"|[:：])",
             r"注销.{0,8}(?:账|帐|用户)",
         ),
         r"注销|删除.{0,4}[账帐]",
@@ -214,7 +217,8 @@ SOUGHT: tuple[SoughtCell, ...] = (
             r"投诉.{0,50}(?:联系|拨打|渠道|电话|热线|邮箱|通过|请|反馈|部门|机关|机构)",
         ),
         r"投诉|举报|联系|申诉|响应",
-        r"我们.{0,20}收集|需要[您你]提供|侵权|知识产权|版权|纠纷|处理.{0,6}(?:投诉|举报)|(?:投诉|举报)处理|被投诉|投诉人|投诉他人|拒绝提供|发生变[化更]"
+        r"我们.{0,20}收集|需要[您你]提供|侵权|知识产权|版权|纠纷|处理.{0,6}(?:投诉|举报)|(?:投诉|举报)处理|被投诉"
+        r"|投诉人|投诉他人|拒绝提供|发生变[化更]|找回"
         r"|用途|EEA",
         ("phone", "email", "menu_path", "time_limit", "url"),
     ),
@@ -287,6 +291,9 @@ def _compiled(sought: SoughtCell) -> tuple[tuple[re.Pattern[str], ...], re.Patte
     return tuple(map(re.compile, sought.states)), re.compile(sought.heading), re.compile(sought.against)
 
 
+_CHILDREN = re.compile("未成年|儿童|孩子")  # a chapter with rights of its own
+
+
 def phrasing_scores(ranking: Ranking) -> NDArray[np.float32]:
     """Return the score of every unit in standard deviations: its clause's and its own, the better phrasing counts."""
     clauses = (ranking.score - ranking.score.mean()) / (float(ranking.score.std()) or 1.0)
@@ -319,6 +326,7 @@ def find_sentence(segment: Segment, sought: SoughtCell, rankings: Sequence[Ranki
             score += HEADING * bool(heading.search(clause.path[-1] if clause.path else ""))
             score += HEADING / 2 * bool(heading.search(above))
             score -= OUTSIDE * bool(first_path and not clause.path)
+            score -= OUTSIDE * bool(sought.key != "children" and _CHILDREN.search(above))
             score -= OUTSIDE * bool(clause.document and clause.document != segment.clauses[0].document)
             if sought.wanted and clause.kind != "lead_in":
                 score += FACT * any(fact.kind in sought.wanted for fact in find_facts(sentence))

@@ -77,7 +77,7 @@ def cite_span(segment: Segment, ordinal: int, start: int, end: int) -> Citation:
         sha256=policy.sha256,
         date=policy.date,
         clause_id=clause.clause_id,
-        path=clause.path,
+        path=clause.address,
         label=clause.label,
         lead_in=lead_text(segment, clause) or None,
         text=policy.text[clause.start : text_end],

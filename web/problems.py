@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 API_SUMMARY = (
     "POST /api/v1/ask, POST /api/v1/search, POST /api/v1/compare, GET /api/v1/apps, GET /api/v1/policies/{app}, "
-    "GET /api/v1/clauses/{clause_id}, GET /api/v1/docs"
+    "GET /api/v1/profile?app={app}, GET /api/v1/clauses/{clause_id}, GET /api/v1/docs"
 )
 
 TITLES = {"not_json": "invalid"}
