@@ -100,6 +100,7 @@ class Desk:
             named_app=next((name for name in named if name in apps and name != answer.app), None),
             suggestions=suggestions,
             gloss=self._glosser.gloss,
+            topics=self._assistant.topics,
             controls=True,
         )
 

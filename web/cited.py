@@ -93,7 +93,9 @@ def render_cited(assistant: Assistant, citations: Iterable[Citation], language: 
     """Return the page; ``lost`` is how many of the places that were asked for no version here has."""
     gone = escape(message("reader.cited_gone", language, count=lost))
     notice = f'<p class="gone" role="alert">{gone}</p>' if lost else ""
-    cards = "".join(render_citation(one, language, assistant.rendering, root=ROOT) for one in citations)
+    cards = "".join(
+        render_citation(one, language, assistant.rendering, topics=assistant.topics, root=ROOT) for one in citations
+    )
     note = f"<p>{escape(message('chat.disclaimer', language))}</p>" if cards else ""
     title = message("reader.cited_title", language)
     return document(title, note + notice, f'<main class="cited">{cards}</main>', language)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from corpus.messages import message
+from corpus.topics import TOPICS
 from retrieval.datatypes import Language
 from retrieval.question import detect_language
 from web.cli_corpus import Workbench, run_corpus, take_corpus, take_index
@@ -95,10 +96,14 @@ def make_parser(commands: Commands) -> argparse.ArgumentParser:
     search.add_argument("query", metavar="QUERY")
     search.add_argument("--app", help="search this app only")
     search.add_argument("--top-k", type=_positive, default=10, help="how many clauses (default %(default)s)")
+    search.add_argument(
+        "--topic", action="append", default=[], choices=TOPICS, help="only clauses on this topic; may be repeated"
+    )
     search.add_argument("--json", action="store_true", help="print the passages as JSON")
 
-    compare = verbs.add_parser("compare", help="ask several apps the same question")
-    compare.add_argument("question", metavar="QUESTION")
+    compare = verbs.add_parser("compare", help="ask several apps the same question, or what they say on a topic")
+    compare.add_argument("question", nargs="?", default="", metavar="QUESTION")
+    compare.add_argument("--topic", choices=TOPICS, help="a topic instead of a question")
     compare.add_argument("--apps", nargs="+", metavar="APP", help="which apps (default: those named, else all)")
     compare.add_argument("--json", action="store_true", help="print the rows as JSON")
 
@@ -189,16 +194,24 @@ def _ask(options: argparse.Namespace, commands: Commands) -> tuple[int, str]:
 
 
 def _search(options: argparse.Namespace, commands: Commands) -> tuple[int, str]:
-    passages = commands.open_assistant().search(options.query, app=options.app, top_k=options.top_k)
+    assistant = commands.open_assistant()
+    passages = assistant.search(options.query, app=options.app, top_k=options.top_k, topics=options.topic)
     if options.json:
         return EXIT_ANSWERED, _json([passage.to_dict() for passage in passages])
     return EXIT_ANSWERED, "\n\n".join(_format_passage(passage) for passage in passages)
 
 
 def _compare(options: argparse.Namespace, commands: Commands) -> tuple[int, str]:
-    rows = commands.open_assistant().compare(options.question, apps=options.apps)
+    if bool(options.question) == bool(options.topic):
+        raise ValueError("give a question or a --topic, and not both")
+    assistant = commands.open_assistant()
+    if options.topic:
+        language = commands.language
+        rows = assistant.compare_topic(options.topic, options.apps, language=language)
+    else:
+        language = detect_language(options.question)
+        rows = assistant.compare(options.question, apps=options.apps)
     answered = any(row.status == "answered" for row in rows)
-    language = detect_language(options.question)
     lines = "\n\n".join(_format_row(row, language) for row in rows)
     text = _json([row.to_dict() for row in rows]) if options.json else lines
     return EXIT_ANSWERED if answered else EXIT_DECLINED, text

@@ -157,6 +157,7 @@ def _answer(assistant: Assistant, gloss: Gloss, body: FrameAskBody, allowed: tup
         near_apps=near_apps,
         named_app=next((name for name in named if name in allowed_apps and name != answer.app), None),
         gloss=gloss,
+        topics=assistant.topics,
     )
     return {"html": html, "answer": answer.to_dict()}
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from urllib.parse import quote as percent_encode
 from urllib.parse import urlencode
 
 from corpus.messages import message
 from corpus.sentences import split_sentences
+from corpus.topics import Topic
 from retrieval.datatypes import Answer, Citation, Fact, Language, Passage, Row
 from web.language import HTML_LANG
 
@@ -18,6 +19,8 @@ English = Callable[[str, int, int], str | None]
 
 Gloss = Callable[[Fact], str | None]
 """A fact -> its English by the glossary: ``Glosser.gloss``."""
+Topics = Callable[[str], Mapping[str, tuple[Topic, ...]]]
+"""App -> the practice topics of its clauses by clause id: ``Assistant.topics``."""
 
 LIMITS = re.compile(r"除外|另有(?:规定|约定|要求)|除非|例外|^(?:但|不过|然而)")
 LONG_CLAUSE = 240  # characters beyond which a card's clause may have to be scrolled on a phone (13 lines of 20)
@@ -64,6 +67,7 @@ def render_turn(
     named_app: str | None = None,
     suggestions: Sequence[str] = (),
     gloss: Gloss | None = None,
+    topics: Topics | None = None,
     controls: bool = False,
 ) -> str:
     """Return one turn of the conversation: the question and its answer.
@@ -74,6 +78,7 @@ def render_turn(
     :param named_app: an app that the question names while another one was picked.
     :param suggestions: questions that the policy of the answer's app answers.
     :param gloss: where the English of a fact comes from, for an answer in English.
+    :param topics: where the topics of a cited clause come from.
     :param controls: whether the page's script handles the buttons that change the app, copy a citation or save the
         answer as a file.
     """
@@ -82,14 +87,14 @@ def render_turn(
     offered = "".join(_ask_button(question, app, app) for app in offered_apps)
     switch = named_app and _ask_button(question, named_app, message("chat.switch", language, app=named_app))
     cited = [*answer.citations, *(row.citation for row in answer.rows if row.citation)]
-    cards = (render_citation(citation, language, english, controls=controls) for citation in answer.citations)
+    cards = (render_citation(one, language, english, topics=topics, controls=controls) for one in answer.citations)
     chip = _app_chip(question, answer) if controls else _app_name(answer)
     parts = [
         f'<p class="wt-status">{escape(message(f"chat.status_{answer.status}", language))}{chip}</p>',
         f'<p class="wt-text">{escape(answer.text)}</p>',
         _facts(answer.facts, language, gloss),
         _section("wt-cards", "", cards),
-        _section("wt-rows", "", (_row(row, question, answer, english, gloss, controls) for row in answer.rows)),
+        _section("wt-rows", "", (_row(row, question, answer, english, gloss, topics, controls) for row in answer.rows)),
         _section(
             "wt-related",
             message("chat.related", language),
@@ -123,7 +128,13 @@ def ask_buttons(questions: Iterable[str], app: str) -> str:
 
 
 def render_citation(
-    citation: Citation, language: Language, english: English, *, root: str = "", controls: bool = False
+    citation: Citation,
+    language: Language,
+    english: English,
+    *,
+    topics: Topics | None = None,
+    root: str = "",
+    controls: bool = False,
 ) -> str:
     """Return a citation as a card: where it stands, what it hangs on, the clause with its quote marked, its English.
 
@@ -142,7 +153,7 @@ def render_citation(
         f"{_lead_in(lead_in, language)}"
         f'<blockquote class="wt-clause" lang="zh">{body}</blockquote>{_limits(limits, language)}'
         f"{_rendering(citation.app, (citation.start, citation.end), language, english)}"
-        f"<footer><span>{escape(_version(citation.date, language))}</span>"
+        f"<footer>{_topics(citation, language, topics)}<span>{escape(_version(citation.date, language))}</span>"
         f"<span>{escape(message('answer.official', language))}</span>"
         f"{_read_link(url, language)}{_copy_buttons(citation, url, language) if controls else ''}</footer></article>"
     )
@@ -237,7 +248,22 @@ def _passage(passage: Passage, language: Language, english: English) -> str:
     )
 
 
-def _row(row: Row, question: str, answer: Answer, english: English, gloss: Gloss | None, controls: bool) -> str:
+def _topics(citation: Citation, language: Language, topics: Topics | None) -> str:
+    """Return what the cited clause is about; nothing for an old version, or a model that knows no topics."""
+    found = topics(citation.app).get(citation.clause_id, ()) if topics else ()
+    names = message("chat.and", language).join(message(f"topics.{topic}", language) for topic in found)
+    return f"<span>{escape(message('chat.topics', language, topics=names))}</span>" if found else ""
+
+
+def _row(
+    row: Row,
+    question: str,
+    answer: Answer,
+    english: English,
+    gloss: Gloss | None,
+    topics: Topics | None,
+    controls: bool,
+) -> str:
     language = answer.language
     choose = ""
     if row.status != "unknown_app":
@@ -247,7 +273,7 @@ def _row(row: Row, question: str, answer: Answer, english: English, gloss: Gloss
     if row.citation:
         unfolded = " open" if len(answer.rows) <= UNFOLDED_ROWS else ""
         summary = escape(message("chat.show_clause", language))
-        card = render_citation(row.citation, language, english, controls=controls)
+        card = render_citation(row.citation, language, english, topics=topics, controls=controls)
         clause = f"<details{unfolded}><summary>{summary}</summary>{card}</details>"
     return (
         f'<section class="wt-row wt-{row.status}"><h3 lang="zh">{escape(row.app)}</h3>'

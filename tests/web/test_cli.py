@@ -207,3 +207,11 @@ def test_a_policy_file_that_cannot_be_used_is_named(bare, tmp_path):
     code, out, err = bare("index", "build", "--policies", str(tmp_path))
     assert (code, out) == (EXIT_UNUSABLE, "")
     assert "甲应用.txt" in err
+
+
+def test_a_comparison_takes_a_question_or_a_topic(wentiao):
+    for arguments in (("compare",), ("compare", "怎么注销", "--topic", "rights")):
+        code, _, err = wentiao(*arguments)
+        assert (code, "a question or a --topic" in err) == (EXIT_USAGE, True)
+    with pytest.raises(SystemExit):
+        wentiao("search", "注销", "--topic", "weather")

@@ -231,3 +231,12 @@ def test_a_link_to_a_clause_of_another_version_says_so() -> None:
     )
     assert "not in the current version" in page
     assert "aria-current" not in page
+
+
+def test_a_card_says_what_its_clause_is_about_where_that_is_known():
+    assistant = FakeAssistant()
+    [citation] = assistant.ask("津心办怎么注销账号").citations
+    for language, said in (("zh", "主题：数据、权限管理"), ("en", "Topic: ")):
+        assert f"<footer><span>{said}" in render_citation(citation, language, no_english, topics=assistant.topics)
+    gone = replace(citation, clause_id="0000000000000000.0001")
+    assert "主题" not in render_citation(gone, "zh", no_english, topics=assistant.topics)
