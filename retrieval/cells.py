@@ -20,7 +20,7 @@ from index.segment import Segment
 from retrieval.answer import list_span
 from retrieval.datatypes import FactKind, SentenceKey
 from retrieval.facts import find_facts
-from retrieval.listed import LONGEST_SENTENCE
+from retrieval.rows import LONGEST_SENTENCE
 from retrieval.search import Ranking
 
 # What each sign is worth, in standard deviations of the ranking; chosen on policies that are no seeds.

@@ -6,10 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from retrieval.cells import SOUGHT, SoughtCell, find_sentence
+from retrieval.collection import collection_rows
 from retrieval.datatypes import CELL_COLUMNS, CELL_KEYS, Cell, CellKey, Citation, Fact, ListKey, Profile, ProfileRow
 from retrieval.facts import find_facts
-from retrieval.listed import FoundRow, collection_rows, lead_text, permission_rows, sharing_rows
+from retrieval.permissions import permission_rows
+from retrieval.rows import FoundRow, lead_text
 from retrieval.sdks import sdk_rows
+from retrieval.sharing import sharing_rows
 
 if TYPE_CHECKING:
     from index.segment import Segment

@@ -10,19 +10,10 @@ import re
 from collections.abc import Sequence
 
 from index.segment import Segment
+from retrieval.collection import DATA_WORD
 from retrieval.datatypes import CELL_COLUMNS
 from retrieval.facts import find_facts
-from retrieval.listed import (
-    DATA_WORD,
-    LONGEST_SENTENCE,
-    FoundRow,
-    Sentence,
-    Span,
-    lead_text,
-    sentences_of,
-    trimmed,
-    within,
-)
+from retrieval.rows import LONGEST_SENTENCE, FoundRow, Sentence, Span, lead_text, sentences_of, trimmed, within
 
 COLUMNS = CELL_COLUMNS["sdks"]
 LONGEST_NAME = 30

@@ -1,0 +1,35 @@
+"""Permissions asked for, from a made policy."""
+
+from __future__ import annotations
+
+from corpus.datatypes import Policy
+from retrieval.permissions import permission_rows
+from retrieval.rows import FoundRow
+
+PERMISSIONS = """一、我们收集的信息
+在您使用本应用时,我们可能需要您开通以下权限:
+(1)相机权限,用于扫描二维码;
+(2)开通终端系统的麦克风权限,用于语音搜索;
+您可以在系统设置中关闭相机权限。
+"""
+
+
+def segment_of(shelve, text: str):
+    [segment] = shelve([Policy("示例", text)]).generation.segments
+    return segment
+
+
+def values(segment, rows: list[FoundRow]) -> list[tuple[str, ...]]:
+    """Return the values as text; each lies inside the quote of its row."""
+    assert all(row.start <= start <= end <= row.end for row in rows for start, end in row.values)
+    return [tuple(segment.policy.text[start:end] for start, end in row.values) for row in rows]
+
+
+def test_permissions_are_those_asked_for_and_not_those_switched_off(shelve) -> None:
+    segment = segment_of(shelve, PERMISSIONS)
+    assert values(segment, permission_rows(segment)) == [("相机权限", "扫描二维码"), ("麦克风权限", "语音搜索")]
+
+
+def test_a_policy_that_says_nothing_of_it_has_no_rows(shelve) -> None:
+    segment = segment_of(shelve, "一、引言\n欢迎使用本应用。\n二、联系我们\n请拨打客服电话。\n")
+    assert permission_rows(segment) == []
