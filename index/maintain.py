@@ -223,6 +223,18 @@ def restore_snapshot(out: Path, name: str, encoder: Encoder, *, progress: Progre
     return snapshots[name]
 
 
+def forget_snapshot(out: Path, name: str) -> None:
+    """Take the name from a generation, which the next :func:`prune_index` may then delete.
+
+    :raises ValueError: if there is no such snapshot.
+    """
+    with locked(out):
+        path = out / "snapshots" / name
+        if not _SNAPSHOT_NAME.fullmatch(name) or not path.is_file():
+            raise ValueError(f"no snapshot {name!r}; see: wentiao corpus snapshots")
+        path.unlink()
+
+
 def repair_index(out: Path, encoder: Encoder, *, progress: Progress | None = None) -> tuple[str, ...]:
     """Make the index at ``out`` whole, and as this model, parser and format make it, from the texts in it.
 
@@ -266,8 +278,15 @@ def prune_index(out: Path) -> int:
 
 
 def _read_snapshot(out: Path, name: str) -> Snapshot:
-    generation = (out / "snapshots" / name).read_text(encoding="utf-8").strip()
-    return Snapshot(name, generation, tuple(version.app for version in read_manifest(out, generation).current))
+    generation = (out / "snapshots" / name).read_text(encoding="utf-8", errors="replace").strip()
+    try:
+        manifest = read_manifest(out, generation or "none")
+    except (IndexNotBuiltError, IndexMismatchError) as error:
+        raise IndexMismatchError(
+            f"the generation of the snapshot {name!r} is gone or damaged; forget the snapshot:\n"
+            f"  wentiao corpus forget {name} --index {out}"
+        ) from error
+    return Snapshot(name, generation, tuple(version.app for version in manifest.current))
 
 
 def _stands(out: Path, version: Version) -> bool:

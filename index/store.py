@@ -177,7 +177,10 @@ def read_version(out: Path, version: Version) -> tuple[Policy, tuple[Clause, ...
             raise _damaged(out, folder / name) from error
         if found != version.files[name]:
             raise _damaged(out, folder / name)
-    return read_outline(folder)
+    try:
+        return read_outline(folder)
+    except (KeyError, TypeError, ValueError) as error:  # as it was written, by something else than this program
+        raise _damaged(out, folder) from error
 
 
 def _damaged(out: Path, path: Path) -> IndexMismatchError:

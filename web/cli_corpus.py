@@ -74,6 +74,8 @@ def take_corpus(corpus: argparse.ArgumentParser) -> None:
     take("snapshots", "list the named states")
     restore = take("restore", "go back to a named state")
     restore.add_argument("name", metavar="NAME")
+    forget = take("forget", "take the name from a named state, so that prune may delete it")
+    forget.add_argument("name", metavar="NAME")
     take("prune", "delete what neither the present nor a named state of the index needs")
 
 
@@ -272,6 +274,13 @@ def _restore(options: argparse.Namespace, out: Path, bench: Workbench) -> int:
     return 0
 
 
+def _forget(options: argparse.Namespace, out: Path, bench: Workbench) -> int:
+    from index.maintain import forget_snapshot
+
+    forget_snapshot(out, options.name)
+    return 0
+
+
 def _prune(options: argparse.Namespace, out: Path, bench: Workbench) -> int:
     from index.maintain import prune_index
 
@@ -290,6 +299,7 @@ _ACTIONS: dict[str, Callable[[argparse.Namespace, Path, Workbench], int]] = {
     "snapshot": _snapshot,
     "snapshots": _snapshots,
     "restore": _restore,
+    "forget": _forget,
     "prune": _prune,
 }
 
@@ -350,7 +360,8 @@ def _correct(policy: Policy, options: argparse.Namespace) -> Policy:
     """Return ``policy`` with what the command states; an alias replaces those that it had."""
     stated = {name: getattr(options, name) for name in ("operator", "source", "contact") if getattr(options, name)}
     stated |= {name: _day(getattr(options, name)) for name in ("updated", "effective") if getattr(options, name)}
-    return replace(policy, **stated, aliases=tuple(options.alias) or policy.aliases)
+    aliases = tuple(alias.strip() for alias in options.alias if alias.strip()) if options.alias else policy.aliases
+    return replace(policy, **stated, aliases=aliases)
 
 
 def _day(text: str | None) -> str | None:

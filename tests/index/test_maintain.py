@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from dataclasses import replace
 
@@ -16,6 +17,7 @@ from index.maintain import (
     Outcome,
     add_policies,
     export_policies,
+    forget_snapshot,
     list_snapshots,
     prune_index,
     read_current,
@@ -273,3 +275,24 @@ def test_a_damaged_default_index_is_made_again(tmp_path, monkeypatch, encoder):
     shipped = open_default(encoder)
     shutil.rmtree(default_index_folder() / "segments" / shipped.segments[0].name)
     assert [one.policy for one in open_default(encoder).segments] == [one.policy for one in shipped.segments]
+
+
+def test_a_snapshot_whose_generation_is_gone_says_how_to_be_rid_of_it(index):
+    take_snapshot(index, "before")
+    (index / "snapshots" / "before").write_text("")
+    with pytest.raises(IndexMismatchError, match=f"wentiao corpus forget before --index {index}"):
+        list_snapshots(index)
+    forget_snapshot(index, "before")
+    assert list_snapshots(index) == ()
+    for name in ("before", "../CURRENT"):
+        with pytest.raises(ValueError, match="no snapshot"):
+            forget_snapshot(index, name)
+
+
+def test_a_text_that_is_as_it_was_written_and_yet_no_policy_is_damage(index, encoder):
+    [version] = read_manifest(index).versions
+    path = index / "segments" / version.segment / "policy.json"
+    path.write_text('{"aliases": []}')
+    changed = replace(version, files={**version.files, "policy.json": hashlib.sha256(path.read_bytes()).hexdigest()})
+    with pytest.raises(IndexMismatchError, match="wentiao index repair"):
+        read_version(index, changed)

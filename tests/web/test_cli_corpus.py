@@ -114,6 +114,10 @@ def test_what_is_stated_is_corrected_without_a_file(maintainer: Maintainer) -> N
     assert code == EXIT_ANSWERED and out.startswith("corrected what is stated about 甲 ")
     shown = maintainer("corpus", "show", "甲")[1]
     assert "contact: 400-1" in shown and "updated: 2024-05-06" in shown and "version 2" not in shown
+    maintainer("corpus", "update", "--app", "甲", "--alias", "小甲")
+    assert "aliases: 小甲\n" in maintainer("corpus", "show", "甲")[1]
+    maintainer("corpus", "update", "--app", "甲", "--alias", "")
+    assert "aliases: \n" in maintainer("corpus", "show", "甲")[1]
 
 
 @pytest.mark.parametrize(
@@ -149,6 +153,8 @@ def test_a_snapshot_is_taken_listed_and_gone_back_to(maintainer: Maintainer) -> 
     assert maintainer("corpus", "snapshots")[1] == "before · apps: 1\n"
     assert maintainer("corpus", "restore", "before")[:2] == (EXIT_ANSWERED, "back to before, apps: 1\n")
     assert [version.app for version in read_manifest(maintainer.index).current] == ["甲"]
+    assert maintainer("corpus", "forget", "before") == (EXIT_ANSWERED, "", "")
+    assert maintainer("corpus", "snapshots")[1] == ""
     assert maintainer("corpus", "prune")[1].startswith("freed 0.")
 
 
