@@ -129,7 +129,7 @@ SOUGHT: tuple[SoughtCell, ...] = (
         r"访问|查阅|查看|查询",
         rf"查看.{{0,25}}{_POLICY}|未经授权|Cookie|第三方|[他好]友|附近|无法访问|可能无法|员工|服务器日志"
         rf"|如果.{{0,4}}无法"
-        rf"|更便捷|更加便捷|控制机制|授权人员|我们还?会收集|我[们方]访问|网络安全法|投诉|{_REFUSED}",
+        rf"|控制机制|授权人员|我们还?会收集|我[们方]访问|网络安全法|其他的投诉|{_REFUSED}",
         _RIGHT_FACTS,
     ),
     SoughtCell(
@@ -160,7 +160,7 @@ SOUGHT: tuple[SoughtCell, ...] = (
         ),
         r"更正|修改|更改|补充",
         rf"{_POLICY}.{{0,12}}(?:修改|更新|修订|变更)|(?:修改|更新|修订|变更).{{0,8}}{_POLICY}|密码|未经授权|Cookie"
-        rf"|可能无法|如果.{{0,4}}无法|更便捷|更加便捷|使用目的|{_REFUSED}",
+        rf"|可能无法|如果.{{0,4}}无法|使用目的|{_REFUSED}",
         _RIGHT_FACTS,
     ),
     SoughtCell(
@@ -173,7 +173,7 @@ SOUGHT: tuple[SoughtCell, ...] = (
             rf"(?:依据|按照|根据|应){_YOU}的?要求.{{0,12}}(?:删除|清除)",
         ),
         r"删除|清除",
-        r"Cookie|撤回|备份|若我们决定|一旦被响应|未成年|儿童|监护人|匿名化处理[。；]?$|可能无法|如果.{0,4}无法|更便捷"
+        r"Cookie|方式撤回|备份|若我们决定|一旦被响应|未成年|儿童|监护人|匿名化处理[。；]?$|可能无法|如果.{0,4}无法|更便捷"
         r"|更加便捷"
         rf"|身份验证|停止运营|{_REFUSED}",
         _RIGHT_FACTS,
@@ -203,22 +203,22 @@ SOUGHT: tuple[SoughtCell, ...] = (
         ),
         r"注销|删除.{0,4}[账帐]",
         r"^(?:在|当|如果?)?[您你]?[^。]{0,8}注销(?:账[号户]|帐[号户])?之?(?:[后前时]|信息)|撤回全部|保障[您你]撤回"
-        rf"|更便捷|更加便捷|不再使用|{_REFUSED}",
+        rf"|不再使用|{_REFUSED}",
         _RIGHT_FACTS,
     ),
     SoughtCell(
         "right_complaint",
         ("怎么投诉举报？", "如果您认为您的个人信息权益受到侵害，可以通过以下方式投诉、举报", "向监管部门投诉"),
         (
-            r"(?:举报|申诉).{0,50}(?:联系|拨打|渠道|电话|热线|邮箱|通过|请|反馈|部门|机关|机构)"
-            r"|(?:通过|向|拨打|联系).{0,50}(?:投诉|举报|申诉)"
-            r"|(?:信息|权益|权利).{0,10}(?:受到|遭到|可能|损害了).{0,10}(?:侵害|损害|侵犯)?.{0,40}"
-            r"(?:联系|投诉|点击|举报)",
-            r"投诉.{0,50}(?:联系|拨打|渠道|电话|热线|邮箱|通过|请|反馈|部门|机关|机构)",
+            r"(?:举报|申诉).{0,120}(?:联系|拨打|渠道|电话|热线|邮箱|邮件|通过|请|反馈|部门|机关|机构)"
+            r"|(?:通过|向|拨打|联系|可以?).{0,50}(?:投诉|举报|申诉)"
+            r"|(?:信息|权益|权利).{0,10}(?:受到|遭到|可能|损害了).{0,10}(?:侵害|损害|侵犯)?.{0,80}"
+            r"(?:联系|投诉|点击|举报|反馈)",
+            r"投诉.{0,120}(?:联系|拨打|渠道|电话|热线|邮箱|邮件|通过|请|反馈|部门|机关|机构)",
         ),
         r"投诉|举报|联系|申诉|响应",
         r"我们.{0,20}收集|需要[您你]提供|侵权|知识产权|版权|纠纷|处理.{0,6}(?:投诉|举报)|(?:投诉|举报)处理|被投诉"
-        r"|投诉人|投诉他人|拒绝提供|发生变[化更]|找回"
+        r"|投诉人|投诉他人|应对[您你]|拒绝提供|发生变[化更]|找回"
         r"|用途|EEA",
         ("phone", "email", "menu_path", "time_limit", "url"),
     ),
@@ -245,6 +245,7 @@ SOUGHT: tuple[SoughtCell, ...] = (
         (
             rf"(?:{_POLICY}|内容)[^。]{{0,25}}(?:修订|修改|变更|更新|调整)[^。]{{0,80}}{_TOLD}"
             rf"|(?:修订|修改|变更|更新)[^。]{{0,30}}{_POLICY}[^。]{{0,80}}{_TOLD}",
+            r"更新版本.{0,30}(?:提醒|通知|告知)",
             rf"(?:可能|适时|不时|有权|保留)[^。]{{0,30}}(?:修订|修改|变更|更新|调整)[^。]{{0,20}}{_POLICY}"
             rf"|{_POLICY}[^。]{{0,15}}(?:适时|不时|可能)[^。]{{0,15}}(?:修订|修改|变更|更新|调整)",
             rf"{_POLICY}[^。]{{0,12}}(?:修订|修改|变更|更新)",
@@ -291,6 +292,7 @@ def _compiled(sought: SoughtCell) -> tuple[tuple[re.Pattern[str], ...], re.Patte
     return tuple(map(re.compile, sought.states)), re.compile(sought.heading), re.compile(sought.against)
 
 
+_FOREWORD = re.compile("更便捷|更加便捷|向您阐述|将会阐述")  # says that something is going to be said
 _CHILDREN = re.compile("未成年|儿童|孩子")  # a chapter with rights of its own
 
 
@@ -326,6 +328,7 @@ def find_sentence(segment: Segment, sought: SoughtCell, rankings: Sequence[Ranki
             score += HEADING * bool(heading.search(clause.path[-1] if clause.path else ""))
             score += HEADING / 2 * bool(heading.search(above))
             score -= OUTSIDE * bool(first_path and not clause.path)
+            score -= OUTSIDE * bool(_FOREWORD.search(sentence))
             score -= OUTSIDE * bool(sought.key != "children" and _CHILDREN.search(above))
             score -= OUTSIDE * bool(clause.document and clause.document != segment.clauses[0].document)
             if sought.wanted and clause.kind != "lead_in":
