@@ -23,7 +23,7 @@ from web.language import HTML_LANG, LANGUAGES
 from web.problems import AnswerFailedError, answering
 from web.render import ask_buttons, render_turn
 from web.schema import MAX_HISTORY_TURNS, MAX_QUESTION_CHARACTERS
-from web.suggestions import Suggestions
+from web.suggestions import Suggestions, near_apps
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -85,8 +85,7 @@ class Desk:
         offered: list[str] = []
         suggestions: tuple[str, ...] = ()
         if answer.status == "unknown_app":
-            unknown = [app] if app else self._unknown_names(question, turns)
-            near = list(dict.fromkeys(name for one in unknown for name in self._assistant.near_apps(one)))
+            near = near_apps(self._assistant, question, app, turns)
             offered = [name for name in apps if name not in near]
         elif answer.app:
             suggestions = self._after(answer, answer.app, asked=[question, *(turn.question for turn in turns)])
@@ -112,14 +111,6 @@ class Desk:
                 return self._suggestions.next_questions(app, answer.language, cited=cited, asked=asked)
         except AnswerFailedError:
             return ()
-
-    def _unknown_names(self, question: str, turns: Sequence[Turn]) -> list[str]:
-        """Return the names that are not in the corpus, of the question, else of the last turn that names an app."""
-        apps = self._assistant.apps()
-        for text in (question, *(turn.question for turn in reversed(turns))):
-            if named := self._assistant.apps_named(text):
-                return [name for name in named if name not in apps]
-        return []
 
 
 class QuietBlocks(gr.Blocks):

@@ -34,6 +34,7 @@ from web.sites import (
     resolve_apps,
     sign_scope,
 )
+from web.suggestions import near_apps
 
 if TYPE_CHECKING:
     from retrieval import Assistant
@@ -148,13 +149,14 @@ def _answer(assistant: Assistant, gloss: Gloss, body: FrameAskBody, allowed: tup
         told = message("widget.named_outside", answer.language, named="、".join(kept_out), app=answer.app)
         answer = replace(answer, text=f"{told}\n{answer.text}")
     offered = allowed_apps if answer.status == "unknown_app" else ()
-    near_apps = [name for name in offered if name in answer.text]  # the answer says which names resemble it
+    near = near_apps(assistant, body.question, body.app, body.turns()) if offered else []
+    near = [name for name in near if name in offered]
     html = render_turn(
         body.question,
         answer,
         english=assistant.rendering,
-        offered_apps=[name for name in offered if name not in near_apps][:MAX_ROWS],
-        near_apps=near_apps,
+        offered_apps=[name for name in offered if name not in near][:MAX_ROWS],
+        near_apps=near,
         named_app=next((name for name in named if name in allowed_apps and name != answer.app), None),
         gloss=gloss,
         topics=assistant.topics,

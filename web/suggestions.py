@@ -1,9 +1,9 @@
-"""What to ask next: questions that a policy is known to answer, from what its headings and clauses speak of."""
+"""What to ask next: questions that a policy is known to answer, and the apps that an unknown name may mean."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -12,12 +12,12 @@ from corpus.messages import message
 
 if TYPE_CHECKING:
     from retrieval import Assistant
-    from retrieval.datatypes import Language
+    from retrieval.datatypes import Language, Turn
 
 MAX_SUGGESTIONS = 3
 
-# What a policy must speak of for the question `topic.<name>` of the catalogue to be one for it; most asked first.
-TOPICS = {
+# What a policy must speak of for the question `suggestion.<name>` of the catalogue to be one for it; most asked first.
+SUBJECTS = {
     "delete_account": "注销|销户",
     "share": "共享|第三方",
     "retention": "保存期限|存储期限|保留期限|保存时间|最短期限",
@@ -48,10 +48,10 @@ class Suggestion:
 
 @dataclass
 class Lookup:
-    """What was found of one app in one language, and the topics that were not tried yet; used under its lock."""
+    """What was found of one app in one language, and the subjects that were not tried yet; used under its lock."""
 
     found: list[Suggestion] = field(default_factory=list)
-    topics: list[str] = field(default_factory=lambda: list(TOPICS))
+    subjects: list[str] = field(default_factory=lambda: list(SUBJECTS))
     lock: Lock = field(default_factory=Lock)
 
 
@@ -79,20 +79,33 @@ class Suggestions:
         # By version: another text answers other questions.
         lookup = self._lookups.setdefault((self._assistant.policy(app).policy_id, language), Lookup())
         with lookup.lock:
-            while lookup.topics and sum(map(is_fresh, lookup.found)) < MAX_SUGGESTIONS:
-                lookup.found += self._try(lookup.topics[0], app, language)
-                del lookup.topics[0]
+            while lookup.subjects and sum(map(is_fresh, lookup.found)) < MAX_SUGGESTIONS:
+                lookup.found += self._try(lookup.subjects[0], app, language)
+                del lookup.subjects[0]
             return tuple(one.question for one in filter(is_fresh, lookup.found))[:MAX_SUGGESTIONS]
 
-    def _try(self, topic: str, app: str, language: Language) -> list[Suggestion]:
-        """Return the question of ``topic`` if the policy speaks of it and answers with a clause that speaks of it."""
-        on_topic = {
+    def _try(self, subject: str, app: str, language: Language) -> list[Suggestion]:
+        """Return the question of ``subject`` if the policy speaks of it and answers with a clause that speaks of it."""
+        on_subject = {
             clause.clause_id
             for clause in self._assistant.clauses(app)
-            if re.search(TOPICS[topic], "\n".join((*clause.path, clause.text)))
+            if re.search(SUBJECTS[subject], "\n".join((*clause.path, clause.text)))
         }
-        if not on_topic:
+        if not on_subject:
             return []
-        question = message(f"topic.{topic}", language)
+        question = message(f"suggestion.{subject}", language)
         best = self._assistant.ask(question, app=app).citations[:1]
-        return [Suggestion(question, one.clause_id) for one in best if one.clause_id in on_topic]
+        return [Suggestion(question, one.clause_id) for one in best if one.clause_id in on_subject]
+
+
+def near_apps(assistant: Assistant, question: str, app: str | None, history: Sequence[Turn | str]) -> list[str]:
+    """Return the apps whose names resemble the one that is not in the index, best first.
+
+    :param app: the one that was asked for; without it, what the question names, else the last turn that names an app.
+    """
+    covered = assistant.apps()
+    for text in (question, *(turn if isinstance(turn, str) else turn.question for turn in reversed(history))):
+        if named := (app,) if app else assistant.apps_named(text):
+            unknown = [name for name in named if name not in covered]
+            return list(dict.fromkeys(near for name in unknown for near in assistant.near_apps(name)))
+    return []

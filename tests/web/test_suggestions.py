@@ -10,7 +10,7 @@ import pytest
 from corpus.messages import message
 from retrieval.datatypes import Answer, Language
 from web.chat import Desk
-from web.suggestions import MAX_SUGGESTIONS, TOPICS, Suggestions
+from web.suggestions import MAX_SUGGESTIONS, SUBJECTS, Suggestions
 
 from .fakes import FakeAssistant
 
@@ -20,9 +20,9 @@ def make(fake: FakeAssistant) -> Suggestions:
 
 
 def test_every_topic_is_worded_in_each_language() -> None:
-    for topic in TOPICS:
-        worded = {message(f"topic.{topic}", language) for language in get_args(Language)}
-        assert len(worded) == len(get_args(Language)), topic
+    for subject in SUBJECTS:
+        worded = {message(f"suggestion.{subject}", language) for language in get_args(Language)}
+        assert len(worded) == len(get_args(Language)), subject
 
 
 def test_only_what_the_policy_answers_with_a_clause_on_the_topic_is_offered(fake: FakeAssistant) -> None:
@@ -36,11 +36,11 @@ def test_only_what_the_policy_answers_with_a_clause_on_the_topic_is_offered(fake
 
 def test_a_topic_that_the_policy_does_not_speak_of_is_not_even_asked() -> None:
     fake = FakeAssistant()
-    all_of_them = [message(f"topic.{topic}", "en") for topic in TOPICS]
+    all_of_them = [message(f"suggestion.{subject}", "en") for subject in SUBJECTS]
     assert make(fake).next_questions("掌上海关", "en", asked=all_of_them) == ()
     tried = {question for question, _, _ in fake.asked}
-    assert message("topic.delete_account", "en") in tried
-    assert message("topic.cookies", "en") not in tried
+    assert message("suggestion.delete_account", "en") in tried
+    assert message("suggestion.cookies", "en") not in tried
     assert "ookie" not in fake.policy("掌上海关").text
 
 
@@ -70,7 +70,7 @@ class Breaking(FakeAssistant):
     broken = False
 
     def ask(self, question, *args, **kwargs) -> Answer:  # type: ignore[no-untyped-def]
-        if not self.broken and question == message("topic.delete_account", "zh"):
+        if not self.broken and question == message("suggestion.delete_account", "zh"):
             self.broken = True
             raise RuntimeError("no answer")
         return super().ask(question, *args, **kwargs)
@@ -78,7 +78,7 @@ class Breaking(FakeAssistant):
 
 def test_a_suggestion_that_breaks_takes_neither_the_answer_nor_the_next_suggestions() -> None:
     desk = Desk(Breaking())  # type: ignore[arg-type]
-    suggested = f'data-ask="{message("topic.delete_account", "zh")}"'
+    suggested = f'data-ask="{message("suggestion.delete_account", "zh")}"'
     turn = desk.answer_turn("昶联怎么联系你们", "", [])
     assert "wt-answered" in turn["html"] and suggested not in turn["html"]
     assert suggested in desk.suggest("昶联", "zh-Hans")
