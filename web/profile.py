@@ -61,11 +61,6 @@ def build_profile(assistant: Assistant) -> APIRouter:
     return router
 
 
-def profile_url(app: str) -> str:
-    """Return the address of an app's profile, relative to the site's root."""
-    return f"profile/{percent_encode(app, safe='')}"
-
-
 def render_profile(profile: Profile, language: Language, english: English) -> str:
     """Return the whole page.
 

@@ -13,7 +13,7 @@ from corpus.topics import TOPICS, Topic
 from retrieval.datatypes import Language
 from web.files import style_link
 from web.language import HTML_LANG
-from web.render import mark_span
+from web.render import mark_span, profile_url
 from web.versions import changes_url, find_current, list_versions, version_url
 
 if TYPE_CHECKING:
@@ -96,7 +96,9 @@ def _imprint(policy: Policy, language: Language) -> str:
     if policy.operator:
         lines.append(message("reader.operator", language, operator=policy.operator))
     lines.append(message("reader.fingerprint", language, sha256=policy.sha256))
-    return "".join(f"<p>{escape(line)}</p>" for line in lines)
+    profile = escape(message("reader.to_profile", language))
+    link = f'<p><a href="{escape(ROOT + profile_url(policy.app))}">{profile}</a></p>'
+    return "".join(f"<p>{escape(line)}</p>" for line in lines) + link
 
 
 def _notice(clause_id: str | None, cited: Clause | None, language: Language) -> str:

@@ -35,6 +35,11 @@ def reader_url(app: str, clause_id: str, span: tuple[int, int] | None = None) ->
     return f"read/{percent_encode(app, safe='')}?{urlencode(query)}#{percent_encode(clause_id)}"
 
 
+def profile_url(app: str) -> str:
+    """Return the address of an app's profile, relative to the site's root."""
+    return f"profile/{percent_encode(app, safe='')}"
+
+
 def cited_url(citations: Iterable[Citation]) -> str:
     """Return the address of the page of all these clauses, relative to the site's root."""
     return "cited/" + ",".join(f"{one.clause_id}:{one.start}-{one.end}" for one in citations)

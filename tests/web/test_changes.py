@@ -236,14 +236,12 @@ def address() -> Iterator[str]:
 @pytest.mark.parametrize(("locale", "viewport"), [("zh-CN", PHONE), ("en-GB", DESKTOP)], ids=["zh-390", "en-1280"])
 def test_axe_finds_nothing_and_nothing_is_cut_off(
     browser: Browser,
+    axe: str,
     address: str,
     locale: str,
     viewport: ViewportSize,
     color_scheme: Literal["light", "dark"],
 ) -> None:
-    import axe_playwright_python
-
-    axe = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
     context = browser.new_context(locale=locale, viewport=viewport, color_scheme=color_scheme, bypass_csp=True)
     page = context.new_page()
     page.set_default_timeout(20_000)

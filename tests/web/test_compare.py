@@ -459,11 +459,13 @@ def test_only_the_apps_that_the_question_names_are_a_click_away(browser: Browser
 @pytest.mark.parametrize("color_scheme", ["light", "dark"])
 @pytest.mark.parametrize(("locale", "viewport"), [("zh-CN", PHONE), ("en-GB", DESKTOP)], ids=["zh-390", "en-1280"])
 def test_axe_finds_nothing_on_the_page(
-    browser: Browser, address: str, locale: str, viewport: ViewportSize, color_scheme: Literal["light", "dark"]
+    browser: Browser,
+    axe: str,
+    address: str,
+    locale: str,
+    viewport: ViewportSize,
+    color_scheme: Literal["light", "dark"],
 ) -> None:
-    import axe_playwright_python
-
-    axe = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
     found: list[str] = []
 
     def look(page: Page, place: str) -> None:

@@ -7,7 +7,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import fields
 from html.parser import HTMLParser
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import jsonschema
@@ -27,7 +26,7 @@ from .application import build_app, served
 from .fakes import FakeAssistant
 
 if TYPE_CHECKING:
-    from playwright.sync_api import ViewportSize
+    from playwright.sync_api import Browser, ViewportSize
 
 ADDRESS = "/api/v1/openapi.json"
 
@@ -166,17 +165,11 @@ def test_the_page_loads_from_this_host_alone_and_its_links_lead_somewhere(client
 @pytest.mark.browser
 @pytest.mark.parametrize(("color_scheme", "locale", "width"), [("light", "zh-CN", 1280), ("dark", "en-GB", 390)])
 def test_axe_finds_nothing_serious_on_the_page(
-    fake: FakeAssistant, color_scheme: Literal["light", "dark"], locale: str, width: int
+    browser: Browser, axe: str, fake: FakeAssistant, color_scheme: Literal["light", "dark"], locale: str, width: int
 ) -> None:
-    import axe_playwright_python
-    from playwright.sync_api import sync_playwright
-
-    axe = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
-    with served(fake, "/wentiao") as address, sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-dev-shm-usage"]
-        chromium = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=arguments)
+    with served(fake, "/wentiao") as address:
         viewport: ViewportSize = {"width": width, "height": 844}
-        page = chromium.new_page(color_scheme=color_scheme, locale=locale, viewport=viewport)
+        page = browser.new_page(color_scheme=color_scheme, locale=locale, viewport=viewport)
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
         page.goto(f"{address}api/v1/docs")
@@ -185,7 +178,7 @@ def test_axe_finds_nothing_serious_on_the_page(
         assert page.evaluate("document.documentElement.scrollWidth") == width
         page.evaluate(axe)
         violations = page.evaluate("async () => (await axe.run()).violations")
-        chromium.close()
+        page.close()
     assert [name.partition("?v=")[0] for name in asked] == [
         f"{address}{name}" for name in ("api/v1/docs", "page/theme.css", "page/docs.css")
     ]

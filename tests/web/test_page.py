@@ -6,7 +6,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
@@ -538,13 +537,6 @@ def test_no_name_or_text_of_the_chinese_page_is_english(browser: Browser, fake_p
         assert [name for name in names if name and name.isascii() and not name.isdigit()] == []
         lines = page.locator("body").inner_text().split("\n")
         assert [line for line in lines if line.strip().isascii() and any(map(str.isalpha, line))] == []
-
-
-@pytest.fixture(scope="module")
-def axe() -> str:
-    import axe_playwright_python
-
-    return (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("color_scheme", ["light", "dark"])

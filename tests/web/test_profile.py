@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from html import escape, unescape
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
@@ -15,8 +14,8 @@ from starlette.testclient import TestClient
 
 from corpus.messages import message
 from retrieval.datatypes import CELL_KEYS, Cell, Language, ProfileRow
-from web.profile import PARTS, profile_url, render_profile
-from web.render import reader_url
+from web.profile import PARTS, render_profile
+from web.render import profile_url, reader_url
 
 from .application import served
 from .fakes import HOSTILE, FakeAssistant
@@ -105,6 +104,7 @@ def test_the_page_leads_to_the_policy_and_to_the_json(client: TestClient, fake: 
     assert f'href="../api/v1/profile?app={quote(APP)}"' in top
     assert client.get(f"/api/v1/profile?app={quote(APP)}").json() == fake.profile(APP).to_dict()
     assert client.get("/" + profile_url(APP)).text == page
+    assert f'href="../{profile_url(APP)}"' in client.get(f"/read/{quote(APP)}").text
 
 
 def test_an_app_that_is_not_there_is_said_to_be_missing(client: TestClient) -> None:
@@ -152,10 +152,9 @@ def address(fake: FakeAssistant) -> Iterator[str]:
 @pytest.mark.browser
 @pytest.mark.parametrize("width", [390, 1280])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_and_nothing_is_cut_off(browser: Browser, address: str, width: int, scheme: Any) -> None:
-    import axe_playwright_python
-
-    axe = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+def test_axe_finds_nothing_and_nothing_is_cut_off(
+    browser: Browser, axe: str, address: str, width: int, scheme: Any
+) -> None:
     size = cast("ViewportSize", {"width": width, "height": 900})
     context = browser.new_context(viewport=size, color_scheme=scheme, bypass_csp=True, locale="zh-CN")
     try:
