@@ -1,4 +1,4 @@
-"""``python -m evaluation [score | ablation | baselines | bench | calibrate | topics] [options]``."""
+"""``python -m evaluation [score | ablation | baselines | bench | calibrate | outline | profile | topics] [options]``."""
 
 from __future__ import annotations
 
@@ -10,22 +10,30 @@ from importlib import import_module
 
 from evaluation.score import add_arguments, score
 
+OTHERS = {
+    "ablation": "score what each part of the search is worth",
+    "baselines": "score the default splitters of LangChain and LlamaIndex",
+    "bench": "time building, starting and answering",
+    "calibrate": "choose the thresholds on held-out training policies",
+    "outline": "score the parser against marks made by hand",
+    "profile": "score the profiles of the shipped policies against a sheet made from their texts",
+    "topics": "score the topics of CAPP-130's sentences",
+}
+"""The commands beside ``score``, each a module with ``main(arguments)``."""
+
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command, ``score`` where none is named, and return its exit code."""
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s")
     logging.getLogger("evaluation").setLevel(logging.INFO)
-    if arguments[:1] and arguments[0] in ("ablation", "baselines", "bench", "calibrate", "topics"):
+    if arguments[:1] and arguments[0] in OTHERS:
         code: int = import_module(f"evaluation.{arguments[0]}").main(arguments[1:])
         return code
     parser = ArgumentParser(prog="python -m evaluation", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     add_arguments(commands.add_parser("score", help="score search, answers, situations and speed (the default)"))
-    commands.add_parser("ablation", help="score what each part of the search is worth")
-    commands.add_parser("baselines", help="score the default splitters of LangChain and LlamaIndex")
-    commands.add_parser("bench", help="time building, starting and answering")
-    commands.add_parser("calibrate", help="choose the thresholds on held-out training policies")
-    commands.add_parser("topics", help="score the topics of CAPP-130's sentences")
+    for name, about in OTHERS.items():
+        commands.add_parser(name, help=about)
     named = arguments[:1] == ["score"] or arguments[:1] in (["-h"], ["--help"])
     return score(parser.parse_args(arguments if named else ["score", *arguments]))
 

@@ -1,9 +1,10 @@
-"""The parser against marks made by hand: ``python -m evaluation.outline`` prints a line a policy and one over all."""
+"""The parser against marks made by hand: ``python -m evaluation outline`` prints a line a policy and one over all."""
 
 from __future__ import annotations
 
 import sys
 import tomllib
+from argparse import ArgumentParser
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -133,8 +134,9 @@ def _row(name: str, counts: Counter[tuple[str, str]]) -> str:
     return f"{name:12}" + "".join(cells) + "\n"
 
 
-def main() -> int:
+def main(arguments: Sequence[str]) -> int:
     """Score every marked policy that is here; the others are named."""
+    ArgumentParser(prog="python -m evaluation outline", description=__doc__).parse_args(arguments)
     total: Counter[tuple[str, str]] = Counter()
     sys.stdout.write(f"parser {PARSER_VERSION}\n{'':12}" + "".join(f"{measure:>15}" for measure in MEASURES) + "\n")
     for path in sorted((_ROOT / "tests" / "corpus" / "marks").glob("*.toml")):
@@ -149,7 +151,3 @@ def main() -> int:
         total += counts
     sys.stdout.write(_row("all", total))
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
