@@ -1,4 +1,4 @@
-"""``python -m evaluation [score | ablation | baselines | bench | calibrate | outline | profile | topics] [options]``."""
+"""``python -m evaluation [COMMAND] [options]``; without a command, ``score``. ``--help`` lists them."""
 
 from __future__ import annotations
 
