@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 import tomllib
 from collections import Counter
@@ -18,13 +19,16 @@ from index.errors import IndexMismatchError, IndexNotBuiltError
 from index.manifest import (
     Manifest,
     Version,
+    build_command,
     current_generation,
+    hash_files,
+    newest_manifest,
     read_manifest,
     replace_file,
     write_generation,
 )
 from index.segment import made_by
-from index.store import is_whole, locked, read_version, recover_policies, write_policies
+from index.store import locked, read_version, recover_policies, write_policies
 
 Deed = Literal["added", "updated", "corrected", "unchanged", "removed"]
 
@@ -206,7 +210,9 @@ def list_snapshots(out: Path) -> tuple[Snapshot, ...]:
 
 
 def restore_snapshot(out: Path, name: str, encoder: Encoder, *, progress: Progress | None = None) -> Snapshot:
-    """Make the generation that a snapshot names the current one again, encoding only what this model has not.
+    """Answer again from what a snapshot names, encoding only what this model has not.
+
+    Versions that came later stay citable.
 
     :raises ValueError: if there is no such snapshot.
     :raises IndexMismatchError: if a text in it is damaged.
@@ -216,6 +222,11 @@ def restore_snapshot(out: Path, name: str, encoder: Encoder, *, progress: Progre
         raise ValueError(f"no snapshot {name!r}; there are: {', '.join(snapshots) or 'none'}")
     with locked(out):
         manifest = read_manifest(out, snapshots[name].generation)
+        known = {version.policy_id for version in manifest.versions}
+        later = [replace(one, is_current=False) for one in read_manifest(out).versions if one.policy_id not in known]
+        # Those of an app stand together, its current one last.
+        versions = sorted((*later, *manifest.versions), key=lambda one: one.is_current)
+        manifest = replace(manifest, versions=tuple(versions))
         if manifest.made_by == made_by(encoder.fingerprint) and all(_stands(out, one) for one in manifest.current):
             write_generation(out, manifest)
         else:
@@ -238,21 +249,26 @@ def forget_snapshot(out: Path, name: str) -> None:
 def repair_index(out: Path, encoder: Encoder, *, progress: Progress | None = None) -> tuple[str, ...]:
     """Make the index at ``out`` whole, and as this model, parser and format make it, from the texts in it.
 
-    Old versions whose text is damaged are taken out of it.
+    Versions whose text is damaged are taken out of it. Where ``CURRENT`` or its generation is damaged, the generation
+    that was written last takes its place.
 
     :return: the apps whose current text is damaged: they are no longer in the index and their files must be added.
     :raises IndexNotBuiltError: if there is no index.
     :raises IndexMismatchError: if its manifest is damaged, or no text of it is left.
     """
     with locked(out):
-        manifest = read_manifest(out)
+        try:
+            manifest = read_manifest(out)
+        except IndexMismatchError:
+            newest = newest_manifest(out)
+            if newest is None:
+                raise
+            manifest = newest
         _, lost = recover_policies(out, manifest.versions)
         gone = {version.app for version in lost if version.is_current}
-        kept = tuple(one for one in manifest.versions if one not in lost and one.app not in gone)
-        if not kept:
-            raise IndexMismatchError(
-                f"no text is left whole in {out}; build it again:\n  wentiao index build --policies FOLDER --out {out}"
-            )
+        kept = tuple(one for one in manifest.versions if one not in lost)
+        if not any(version.is_current for version in kept):
+            raise IndexMismatchError(f"no text is left whole in {out}; build it again:\n  {build_command(out)}")
         _rewrite(out, replace(manifest, versions=kept), encoder, progress)
         return tuple(sorted(gone))
 
@@ -284,13 +300,14 @@ def _read_snapshot(out: Path, name: str) -> Snapshot:
     except (IndexNotBuiltError, IndexMismatchError) as error:
         raise IndexMismatchError(
             f"the generation of the snapshot {name!r} is gone or damaged; forget the snapshot:\n"
-            f"  wentiao corpus forget {name} --index {out}"
+            f"  wentiao corpus forget {name} --index {shlex.quote(str(out))}"
         ) from error
     return Snapshot(name, generation, tuple(version.app for version in manifest.current))
 
 
 def _stands(out: Path, version: Version) -> bool:
-    return is_whole(out / "segments" / version.segment)
+    folder = out / "segments" / version.segment
+    return folder.is_dir() and hash_files(folder) == version.files
 
 
 def _versions(out: Path) -> tuple[Version, ...]:

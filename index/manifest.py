@@ -16,6 +16,8 @@ import hashlib
 import json
 import logging
 import os
+import re
+import shlex
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -24,6 +26,8 @@ from pathlib import Path
 from index.errors import IndexMismatchError, IndexNotBuiltError
 
 _log = logging.getLogger(__name__)
+
+_NAME = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -82,40 +86,55 @@ def current_generation(out: Path) -> str:
     """Return the name of the generation that ``CURRENT`` names.
 
     :raises IndexNotBuiltError: if there is no index.
-    :raises IndexMismatchError: if the file is damaged.
+    :raises IndexMismatchError: if the file is damaged, or gone from an index that has generations.
     """
     try:
-        return (out / "CURRENT").read_text(encoding="ascii").strip()
+        name = (out / "CURRENT").read_text(encoding="ascii").strip()
     except (FileNotFoundError, NotADirectoryError) as error:
+        if _generations(out):
+            raise _unusable(out, f"{out / 'CURRENT'} is gone") from error
         raise IndexNotBuiltError(f"no index at {out}; build one:\n  {build_command(out)}") from error
     except UnicodeDecodeError as error:
-        raise IndexMismatchError(
-            f"{out / 'CURRENT'} is damaged; build the index again:\n  {build_command(out)}"
-        ) from error
+        raise _unusable(out, f"{out / 'CURRENT'} is damaged") from error
+    if not _NAME.fullmatch(name):
+        raise _unusable(out, f"{out / 'CURRENT'} is damaged")
+    return name
 
 
 def read_manifest(out: Path, generation: str | None = None) -> Manifest:
     """Read the manifest of a generation, by default the current one.
 
-    :raises IndexNotBuiltError: if there is no index, or no such generation.
-    :raises IndexMismatchError: if the manifest is damaged or of another format.
+    :raises IndexNotBuiltError: if there is no index.
+    :raises IndexMismatchError: if the manifest is gone, damaged or of another format.
     """
     name = generation or current_generation(out)
     try:
-        content = (out / "generations" / f"{name}.json").read_bytes()
+        return _read(out, name)
     except FileNotFoundError as error:
-        raise IndexNotBuiltError(
-            f"no generation {name[:12]} at {out}; build the index:\n  {build_command(out)}"
-        ) from error
-    if hashlib.sha256(content).hexdigest() != name:
-        raise IndexMismatchError(f"generation {name[:12]} of {out} is damaged; build it again:\n  {build_command(out)}")
+        raise _unusable(out, f"generation {name[:12]} of {out} is gone") from error
+    except ValueError as error:
+        raise _unusable(out, f"generation {name[:12]} of {out} is damaged or of another format") from error
+
+
+def newest_manifest(out: Path) -> Manifest | None:
+    """Read the whole manifest that was written last, whatever ``CURRENT`` says; ``None`` if there is none."""
+    for path in _generations(out):
+        try:
+            return _read(out, path.stem)
+        except (OSError, ValueError):
+            continue
+    return None
+
+
+def _read(out: Path, generation: str) -> Manifest:
+    content = (out / "generations" / f"{generation}.json").read_bytes()
+    if hashlib.sha256(content).hexdigest() != generation:
+        raise ValueError("the manifest is not what it is named by")
     record = json.loads(content)
-    if "versions" not in record:
-        raise IndexMismatchError(
-            f"the index at {out} was made with another format; build it again:\n  {build_command(out)}"
-        )
-    versions = tuple(Version(**version) for version in record["versions"])
-    return Manifest(record["made_by"], versions, record["shipped"])
+    try:
+        return Manifest(record["made_by"], tuple(Version(**one) for one in record["versions"]), record["shipped"])
+    except (KeyError, TypeError) as error:
+        raise ValueError("the manifest is of another format") from error
 
 
 def write_generation(out: Path, manifest: Manifest) -> str:
@@ -132,12 +151,22 @@ def write_generation(out: Path, manifest: Manifest) -> str:
 
 def build_command(out: Path) -> str:
     """Return the command that makes an index anew from files."""
-    return f"wentiao index build --policies FOLDER --out {out}"
+    return f"wentiao index build --policies FOLDER --out {shlex.quote(str(out))}"
 
 
 def repair_command(out: Path) -> str:
     """Return the command that makes an index whole from the texts in it."""
-    return f"wentiao index repair --out {out}"
+    return f"wentiao index repair --out {shlex.quote(str(out))}"
+
+
+def _generations(out: Path) -> list[Path]:
+    """Return the files of the generations, the one that was written last first."""
+    return sorted((out / "generations").glob("*.json"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+
+
+def _unusable(out: Path, what: str) -> IndexMismatchError:
+    command = repair_command(out) if newest_manifest(out) else build_command(out)
+    return IndexMismatchError(f"{what}; make the index whole:\n  {command}")
 
 
 def hash_files(folder: Path) -> dict[str, str]:

@@ -21,8 +21,10 @@ from index.errors import IndexMismatchError, IndexNotBuiltError
 from index.manifest import (
     Manifest,
     Version,
+    build_command,
     current_generation,
     hash_files,
+    newest_manifest,
     read_manifest,
     repair_command,
     sync,
@@ -67,8 +69,10 @@ def build_index(policies: Sequence[Policy], out: Path, encoder: Encoder, *, prog
 
     :raises ValueError: if ``policies`` is empty or names an app twice, or one of them holds no clause.
     """
+    apps = {policy.app for policy in policies}
     with locked(out, create=True):
-        return write_policies(policies, out, encoder, before=_read_versions(out), progress=progress)
+        before = [version for version in _read_versions(out) if version.app in apps]
+        return write_policies(policies, out, encoder, before=before, progress=progress)
 
 
 @contextmanager
@@ -79,11 +83,22 @@ def locked(out: Path, *, create: bool = False) -> Iterator[None]:
     """
     from filelock import FileLock
 
-    if not create:
-        current_generation(out)
+    if not create and not (out / "segments").is_dir():
+        raise IndexNotBuiltError(f"no index at {out}; build one:\n  {build_command(out)}")
     (out / "segments").mkdir(parents=True, exist_ok=True)
     with FileLock(out / ".lock"):
+        _clear_leftovers(out / "segments")
         yield
+
+
+def _clear_leftovers(segments: Path) -> None:
+    """Delete what a killed writer left, after putting back a segment that it had moved and not yet replaced."""
+    for leftover in segments.glob(".partial-*"):
+        place = segments / leftover.name.split("-")[1]
+        kept = next((path for path in (leftover / "segment", leftover / "damaged") if path.is_dir()), None)
+        if kept is not None and not place.exists() and (leftover / "damaged").is_dir():
+            kept.rename(place)
+        shutil.rmtree(leftover)
 
 
 def write_policies(
@@ -98,7 +113,8 @@ def write_policies(
 ) -> str:
     """Write a generation with ``policies`` as its current versions, inside :func:`locked`; return its name.
 
-    :param before: the versions of the index until now, of which those of apps in ``policies`` are kept.
+    :param before: the versions of the index until now, which become or stay old ones; those of apps that are not in
+        ``policies`` and were current are dropped.
     :param shipped: those of ``policies`` that came with the project.
     :raises ValueError: as :func:`build_index` does.
     """
@@ -108,8 +124,6 @@ def write_policies(
     if twice := {app for app in apps if apps.count(app) > 1}:
         raise ValueError(f"app named by more than one policy: {', '.join(sorted(twice))}; keep one file for each app")
     segments_folder = out / "segments"
-    for leftover in segments_folder.glob(".partial-*"):
-        shutil.rmtree(leftover)
     names = [segment_name(policy, encoder.fingerprint) for policy in policies]
     # A segment that is there but not as it was written is written again.
     files = {name: hash_files(segments_folder / name) for name in names if is_whole(segments_folder / name)}
@@ -117,7 +131,7 @@ def write_policies(
     for name, segment in _make_segments(missing, out, before, encoder, progress):
         files[name] = _write_segment(segment, segments_folder / name)
     added = datetime.now(UTC).isoformat(timespec="seconds")
-    versions: list[Version] = []
+    versions = [version for version in before if version.app not in apps and not version.is_current]
     for policy, name in zip(policies, names, strict=True):
         own = policy in shipped
         new = Version(
@@ -142,6 +156,15 @@ def open_generation(out: Path, encoder_fingerprint: str, *, known: Generation | 
     :raises IndexMismatchError: if another model, parser or format made it, or a file is damaged or missing.
     """
     name = current_generation(out)
+    try:
+        return _open(out, name, encoder_fingerprint, known)
+    except (IndexNotBuiltError, IndexMismatchError):
+        if current_generation(out) == name:
+            raise
+    return open_generation(out, encoder_fingerprint, known=known)  # another took its place meanwhile
+
+
+def _open(out: Path, name: str, encoder_fingerprint: str, known: Generation | None) -> Generation:
     manifest = read_manifest(out, name)
     expected = made_by(encoder_fingerprint)
     if manifest.made_by != expected:
@@ -246,8 +269,11 @@ def is_current(policies: Sequence[Policy], out: Path, encoder_fingerprint: str) 
 def _read_versions(out: Path) -> tuple[Version, ...]:
     try:
         return read_manifest(out).versions
-    except (IndexNotBuiltError, IndexMismatchError):
+    except IndexNotBuiltError:
         return ()
+    except IndexMismatchError:
+        newest = newest_manifest(out)
+        return newest.versions if newest else ()
 
 
 def _make_segments(
@@ -297,7 +323,7 @@ def _twin(policy: Policy, name: str, out: Path, before: Sequence[Version], finge
 
 def _write_segment(segment: Segment, folder: Path) -> dict[str, str]:
     """Write beside the final place, make it durable, then rename: the folder is whole or not there."""
-    partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder.parent))
+    partial = Path(tempfile.mkdtemp(prefix=f".partial-{folder.name}-", dir=folder.parent))
     segment.save(partial / "segment")
     checksums = json.dumps(hash_files(partial / "segment"), sort_keys=True)
     (partial / "segment" / CHECKSUMS).write_text(checksums, encoding="utf-8")

@@ -390,12 +390,13 @@ class Assistant:
         segment = self._segment(app)
         return make_profile(segment, [rank_twice(segment, *one, self._reranker)[0] for one in self._profile_phrasings])
 
-    def rendering(self, app: str, start: int, end: int) -> str | None:
+    def rendering(self, app: str, start: int, end: int, version: str | None = None) -> str | None:
         """Return the unofficial English of what ``app``'s policy says from ``start`` to ``end``; ``None`` without one.
 
-        :raises ValueError: if the app is not in the index.
+        :param version: as for :meth:`policy`.
+        :raises ValueError: if app or version is not in the index.
         """
-        return render_span(self._segment(app).clauses, start, end)
+        return render_span(self.clauses(app, version), start, end)
 
     def apps(self) -> tuple[str, ...]:
         """Return the names of the apps in the index, in its order."""
@@ -440,13 +441,13 @@ class Assistant:
         from index.manifest import find_version
 
         with self.pinned():
+            generation = self._view.generation
+            versions = generation.versions_of(self._resolver.find(app) or app)
+            found = find_version(versions, version) if version is not None and versions else None
+            if found is not None and not found.is_current:
+                return generation.read_version(found)
             segment = self._segment(app)
-            if version is None:
-                return segment.policy, segment.clauses
-            found = find_version(self.versions(app), version)
-            if found.is_current:
-                return segment.policy, segment.clauses
-            return self._view.generation.read_version(found)
+            return segment.policy, segment.clauses
 
     def _segment(self, app: str) -> Segment:
         name = self._resolver.find(app)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -160,8 +161,10 @@ def test_a_snapshot_is_restored_without_encoding_and_listed_by_name(index, encod
     restore_snapshot(index, "before", encoder)
     generation = open_generation(index, encoder.fingerprint)
     assert [segment.policy for segment in generation.segments] == [FIRST]
-    assert len(generation.versions) == 1
     assert encoder.encoded == before
+    assert [one.policy_id for one in generation.versions_of("甲")] == [NEWER.policy_id, FIRST.policy_id]
+    for app, policy in (("甲", NEWER), ("乙", SECOND)):  # what came after the snapshot can still be cited
+        assert generation.read_version(generation.versions_of(app)[0])[0] == policy
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a/b", ".hidden", "x" * 65, "a\n"])
@@ -296,3 +299,70 @@ def test_a_text_that_is_as_it_was_written_and_yet_no_policy_is_damage(index, enc
     changed = replace(version, files={**version.files, "policy.json": hashlib.sha256(path.read_bytes()).hexdigest()})
     with pytest.raises(IndexMismatchError, match="wentiao index repair"):
         read_version(index, changed)
+
+
+@pytest.mark.parametrize("damage", ["gone", "emptied", "manifest gone"])
+def test_an_index_that_lost_what_names_its_generation_is_not_taken_for_a_new_one(index, encoder, damage):
+    update_policies(index, [NEWER], encoder)
+    current = index / "CURRENT"
+    if damage == "manifest gone":
+        (index / "generations" / f"{current.read_text().strip()}.json").unlink()
+    elif damage == "gone":
+        current.unlink()
+    else:
+        current.write_text("")
+    for change in (lambda: add_policies(index, [SECOND], encoder), lambda: prune_index(index)):
+        with pytest.raises(IndexMismatchError, match=f"wentiao index repair --out {index}"):
+            change()
+    assert repair_index(index, encoder) == ()
+    # The generation that was written last of those that are left.
+    expected = FIRST if damage == "manifest gone" else NEWER
+    assert [one.policy for one in open_generation(index, encoder.fingerprint).segments] == [expected]
+
+
+@pytest.mark.parametrize("step", ["moved away", "before the new one is in place"])
+def test_a_repair_that_is_killed_between_its_renames_loses_no_text(index, encoder, monkeypatch, step):
+    [version] = read_manifest(index).versions
+    folder = index / "segments" / version.segment
+    content = (folder / "vectors.npy").read_bytes()
+    (folder / "vectors.npy").write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    rename = Path.rename
+
+    def killed(self, target):
+        if self == folder and step == "moved away":
+            rename(self, target)
+            raise KeyboardInterrupt
+        if Path(target) == folder:
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", killed)
+    with pytest.raises(KeyboardInterrupt):
+        repair_index(index, encoder)
+    monkeypatch.undo()
+    assert repair_index(index, encoder) == ()
+    assert [one.policy for one in open_generation(index, encoder.fingerprint).segments] == [FIRST]
+    assert not list((index / "segments").glob(".partial-*"))
+
+
+def test_a_snapshot_is_restored_from_its_texts_where_a_segment_is_another_than_it_was(index, encoder):
+    take_snapshot(index, "before")
+    [version] = read_manifest(index).versions
+    folder = index / "segments" / version.segment
+    (folder / "units.json").write_text((folder / "units.json").read_text() + " ")
+    files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir() if path.is_file()}
+    restore_snapshot(index, "before", encoder)
+    assert files["units.json"] != version.files["units.json"]
+    assert current_apps(index, encoder) == ["甲"]
+
+
+def test_a_repair_keeps_the_old_versions_of_an_app_whose_current_text_is_gone(index, encoder):
+    update_policies(index, [NEWER], encoder)
+    add_policies(index, [SECOND], encoder)
+    _, newer, _ = read_manifest(index).versions
+    (index / "segments" / newer.segment / "policy.json").write_text("{}")
+    assert repair_index(index, encoder) == ("甲",)
+    add_policies(index, [NEWER], encoder)
+    generation = open_generation(index, encoder.fingerprint)
+    assert [one.policy_id for one in generation.versions_of("甲")] == [FIRST.policy_id, NEWER.policy_id]
+    assert generation.read_version(generation.versions_of("甲")[0])[0] == FIRST
