@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from lxml.etree import _Element
 
 Zone = Literal["main", "beside", "chrome", "banner", "hidden"]
+"""What a line belongs to. Of what stands beside the policy only links go; all of the page's chrome goes."""
+Kind = Literal["navigation", "top", "foot", "aside"]
+"""What an element is called that surrounds a page's text."""
 
 _WORDS = re.compile("[a-z0-9]+")
 _BLOCKS = frozenset(
@@ -32,16 +36,21 @@ _SKIPPED = frozenset(
 )
 _CONTROLS = frozenset(("button",))
 _HEADINGS = frozenset(("h1", "h2", "h3", "h4", "h5", "h6"))
-_CHROME_TAGS = frozenset(("nav", "header", "footer", "aside", "search"))
-_CHROME_ROLES = frozenset(
-    _WORDS.findall("alert banner complementary contentinfo menu menubar navigation search tablist toolbar tooltip")
+_NAVIGATION = frozenset(_WORDS.findall("nav search alert menu menubar navigation tablist toolbar tooltip"))
+_TOP = frozenset(("header", "banner"))
+_FOOT = frozenset(("footer", "contentinfo"))
+_ASIDE = frozenset(("aside", "complementary"))
+_NAME = (
+    r"(?:^|[\s_-])(?:site|page|global|top|main|bottom|sub|left|right)?[_-]?(?:%s)(?:$|[\s_-])"  # of a class or an id
 )
-_CHROME_NAME = re.compile(
-    r"(?:^|[\s_-])(?:site|page|global|top|main|bottom|sub|left|right)?[_-]?"
-    r"(?:nav(?:bar|igation)?|menu|breadcrumbs?|crumbs?|footer|header|side-?bar|toolbar|topbar|pagination|pager|share"
-    r"|social|copyright|related|recommend(?:ed)?|comments?|skip-?link|back-?to-?top|advert(?:isement)?|ads?)"
-    r"(?:$|[\s_-])",
+_NAVIGATION_NAME = re.compile(
+    _NAME % "nav(?:bar|igation)?|menu|breadcrumbs?|crumbs?|toolbar|topbar|pagination|pager|skip-?link|back-?to-?top",
     re.IGNORECASE,
+)
+_TOP_NAME = re.compile(_NAME % "header", re.IGNORECASE)
+_FOOT_NAME = re.compile(_NAME % "footer|copyright", re.IGNORECASE)
+_ASIDE_NAME = re.compile(
+    _NAME % "side-?bar|share|social|related|recommend(?:ed)?|comments?|advert(?:isement)?|ads?", re.IGNORECASE
 )
 _BANNER_NAME = re.compile("cookie|consent|gdpr|onetrust|popup|modal|dialog|toast|download-?app|app-?bar", re.IGNORECASE)
 _BANNER_ROLES = frozenset(("dialog", "alertdialog"))
@@ -76,15 +85,17 @@ _ORDERED: dict[str, tuple[NumberStyle, str]] = {
     "trad-chinese-formal": ("chinese", "、"),
     "japanese-informal": ("chinese", "、"),
 }
+_PRINTED_NUMBER = re.compile(r"\s*(?:•|[^\s.、]{1,12}(?:\.\s|、))\s*")
 _CUT_WIDE = re.compile(rf"(?<=[{WIDE}])[ \t\f]*[\r\n][ \t\r\n\f]*(?=[{WIDE}])")
 _SPACES = re.compile(r"[ \t\r\n\f\xa0]+")
 _OWNERS_LINE = re.compile(
-    "版权所有|©|&copy;|copyright|all rights reserved|ICP备|ICP证|公网安备|网安备|备案号|许可证", re.IGNORECASE
+    r"版权所有|©|&copy;|copyright|all rights reserved|ICP备|ICP证|公网安备|网安备|(?:备案号|许可证)[^。；;]*\d",
+    re.IGNORECASE,
 )
-_TITLE = re.compile("隐私|隱私|个人信息|個人資料|政策|协议|協議|声明|指引|privacy|policy", re.IGNORECASE)
 _SENTENCE = re.compile(r"[。；;：:！？]|\.(?:\s|$)")
 _CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w:.-]+)", re.IGNORECASE)
 _LEAST_PARAGRAPH = 12
+_LONGEST_FOOT = 100
 _HIDDEN_DOCUMENT = 200
 _MAX_DEPTH = 200
 
@@ -103,6 +114,21 @@ class _Line:
     @property
     def is_links(self) -> bool:
         return self.linked >= 0.7 * (len(self.text) - self.printed)
+
+
+@dataclass
+class _Run:
+    """The text between two block tags; ``linked`` counts its characters that are a link to another page."""
+
+    text: str = ""
+    linked: int = 0
+    heading: bool = False
+    has_control: bool = False
+    """Whether there is a button within, whose text is not part of the run."""
+
+    @property
+    def is_links(self) -> bool:
+        return self.linked >= 0.7 * len(self.text)
 
 
 @dataclass
@@ -154,11 +180,12 @@ class _Context:
 def read_html(data: bytes) -> str:
     """Return the policy on a page, a line a paragraph, heading, list item or table row.
 
-    Navigation, page header and footer, banners, controls and scripts go. What looks like a clause stays wherever on
-    the page it stands, and the result is compared with the page's own text: should a clause be missing after all,
-    the whole page is returned. Numbers that the browser makes before the items of a list are written out.
+    Links around the policy, banners, the owner's lines, controls and scripts go. A block that holds a clause, or a
+    heading with text below it, stays whole but for its links, wherever on the page it stands and whatever it is called
+    (`_is_furniture`). The result is compared with the page's own text: should a line be missing after all, all that
+    is no banner is returned. Numbers that the browser makes before the items of a list are written out.
 
-    :raises ValueError: if the page cannot be decoded or has no text.
+    :raises ValueError: if the page cannot be decoded, has no text, or is nested too deeply to be read to its end.
     """
     root = _parse(_decode(data))
     lines = _draw_page(root)
@@ -166,7 +193,7 @@ def read_html(data: bytes) -> str:
     if find_missing(root, text):
         text = _join([line for line in lines if line.zone != "banner"])
     if find_missing(root, text):  # nested deeper than is drawn
-        text = "\n".join(run.strip() for run, _ in _visible_runs(root) if run.strip())
+        text = "\n".join(bare for run in _visible_runs(root) if (bare := run.text.strip()))
     if not text.strip():
         scripts = sum(1 for _ in root.iter("script"))
         reason = "its text is made by a script: save the page again once it is shown" if scripts else "it is empty"
@@ -175,17 +202,41 @@ def read_html(data: bytes) -> str:
 
 
 def find_missing(root: _Element, text: str) -> tuple[str, ...]:
-    """Return the paragraphs of the page that look like clauses and do not stand in ``text``.
+    """Return the runs of the page's text, short ones too, that do not stand in ``text``.
 
-    Reads the page apart from how it was drawn: every run of text between two tags of a block, scripts, hidden parts
-    and banners left out. White space does not count.
+    Reads the page apart from how it was drawn: every run of text between two tags of a block. Scripts, hidden parts,
+    banners, furniture (`_is_furniture`), links and the owner's lines may be missing. White space does not count. A
+    run too short to be told from a part of another line has to be a line or stand in a table row, as often as on the
+    page.
     """
-    have = re.sub(r"\s+", "", text).replace("\xa0", "")
+    have = _squeeze(text)
+    lines = text.split("\n")
+    pieces = Counter(piece for line in lines for piece in {_squeeze(line), _squeeze(_PRINTED_NUMBER.sub("", line))})
+    rows = "\n".join(_squeeze(line) for line in lines if "\t" in line)
+    broken = "\n".join(map(_squeeze, lines))
+    runs = [run for run in _visible_runs(root, furniture=False) if run.text.strip() and not run.is_links]
+    wanted = Counter(_squeeze(run.text) for run in runs)
     missing = []
-    for run, linked in _visible_runs(root):
-        if linked < 0.7 * len(run) and _reads_like_clause(run) and re.sub(r"[\s\xa0]+", "", run) not in have:
-            missing.append(run)
+    for run in runs:
+        bare = _squeeze(run.text)
+        if not bare or _is_owners_line(run.text):
+            continue
+        if len(bare) >= _LEAST_PARAGRAPH or run.has_control:
+            is_there = bare in have
+        else:
+            is_there = pieces[bare] + rows.count(bare) >= wanted[bare] or _is_broken_over_lines(bare, broken)
+        if not is_there:
+            missing.append(run.text)
     return tuple(missing)
+
+
+def _squeeze(text: str) -> str:
+    return re.sub(r"[\s\xa0]+", "", text)
+
+
+def _is_broken_over_lines(bare: str, broken: str) -> bool:
+    """Whether a run is several lines: styles, or the line breaks of <pre>, break lines within a block."""
+    return re.search("\n?".join(map(re.escape, bare)), broken) is not None and bare not in broken
 
 
 def _decode(data: bytes) -> str:
@@ -211,6 +262,11 @@ def _parse(text: str) -> _Element:
         raise ValueError("the page is empty")
     parser = etree.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True, huge_tree=True)
     root = etree.fromstring(text.encode("utf-8", "replace"), parser)
+    if any(entry.type == etree.ErrorTypes.ERR_RESOURCE_LIMIT or "depth" in entry.message for entry in parser.error_log):
+        raise ValueError(
+            "nested too deeply: tags that are never closed, most likely, and what follows them cannot be read; copy the"
+            " text into a .txt file"
+        )
     if root is None:
         raise ValueError("no text on the page; it is empty")
     return root
@@ -243,7 +299,7 @@ def _find_main(root: _Element) -> _Element | None:
 
 
 def _text_length(element: _Element) -> int:
-    return sum(len(run.strip()) for run, _ in _visible_runs(element))
+    return sum(len(run.text.strip()) for run in _visible_runs(element))
 
 
 def _draw(element: _Element, drawing: _Drawing, context: _Context, main: _Element | None, depth: int) -> None:
@@ -300,20 +356,71 @@ def _enter(element: _Element, tag: str, style: str, context: _Context, main: _El
 
 
 def _find_zone(element: _Element, tag: str, style: str, zone: Zone) -> Zone:
-    if zone in ("hidden", "banner"):
+    if zone in ("hidden", "banner", "chrome") or tag in ("html", "body"):
         return zone
+    if (unseen := _find_unseen(element, tag, style)) is not None:
+        return unseen
+    kind, is_by_name = _find_kind(element, tag)
+    if kind is None:
+        return zone
+    if _is_furniture(element, kind):
+        return "chrome"
+    return zone if is_by_name or _is_inside(element) else "beside"
+
+
+def _find_unseen(element: _Element, tag: str, style: str) -> Zone | None:
+    if tag in ("html", "body"):
+        return None
     if element.get("hidden") is not None or _HIDDEN_STYLE.search(style):
         return "hidden"
-    if tag in ("html", "body"):
-        return zone
     role = (element.get("role") or "").lower()
-    name = f"{element.get('class') or ''} {element.get('id') or ''}"
-    if (role in _BANNER_ROLES or tag == "dialog" or _BANNER_NAME.search(name)) and _asks_for_consent(element):
-        return "banner"
-    chrome = tag in _CHROME_TAGS or role in _CHROME_ROLES or (tag not in _HEADINGS and _CHROME_NAME.search(name))
-    if chrome and not (tag == "header" and zone == "main" and _is_inside(element)):
-        return "chrome"
-    return zone
+    is_banner = role in _BANNER_ROLES or tag == "dialog" or _BANNER_NAME.search(_name_of(element)) is not None
+    return "banner" if is_banner and _asks_for_consent(element) else None
+
+
+def _find_kind(element: _Element, tag: str) -> tuple[Kind | None, bool]:
+    """What of a page's surroundings an element says it is, and whether only its class or id says so."""
+    role = (element.get("role") or "").lower()
+    kinds: tuple[tuple[Kind, frozenset[str], re.Pattern[str]], ...] = (
+        ("navigation", _NAVIGATION, _NAVIGATION_NAME),
+        ("foot", _FOOT, _FOOT_NAME),
+        ("top", _TOP, _TOP_NAME),
+        ("aside", _ASIDE, _ASIDE_NAME),
+    )
+    for kind, names, _ in kinds:
+        if tag in names or role in names:
+            return kind, False
+    name = _name_of(element)
+    for kind, _, pattern in kinds:
+        if tag not in _HEADINGS and pattern.search(name):
+            return kind, True
+    return None, False
+
+
+def _name_of(element: _Element) -> str:
+    return f"{element.get('class') or ''} {element.get('id') or ''}"
+
+
+def _is_furniture(element: _Element, kind: Kind) -> bool:
+    """Whether a block that is called navigation, header, footer or the like holds nothing of a policy.
+
+    It does hold some if one line reads like a clause, or if a heading has text below it that is no link; else
+    navigation is furniture, a footer if it has an owner's line, and any block of links.
+    """
+    runs = [run for run in _visible_runs(element) if run.text.strip()]
+    plain = [run for run in runs if not run.is_links and not _is_owners_line(run.text)]
+    if not plain:
+        return True
+    headings = [index for index, run in enumerate(plain) if run.heading]
+    if any(_reads_like_clause(run.text) for run in plain) or (headings and headings[0] < len(plain) - 1):
+        return False
+    if kind == "navigation":
+        return True
+    if kind == "top" and headings and sum(run.is_links for run in runs) < 3:
+        return False
+    if kind == "foot" and any(_is_owners_line(run.text) for run in runs):
+        return sum(len(run.text.strip()) for run in plain) <= _LONGEST_FOOT
+    return sum(run.linked for run in runs) >= 0.5 * sum(len(run.text) for run in runs)
 
 
 def _is_inside(element: _Element) -> bool:
@@ -438,12 +545,9 @@ def _take_spanning(cells: list[str], spanning: dict[int, tuple[int, str]]) -> No
 
 
 def _belongs(line: _Line) -> bool:
-    if line.zone == "main":
+    if line.zone in ("main", "hidden"):
         return True
-    if line.zone == "banner" or line.is_links:
-        return False
-    is_title = line.heading and _TITLE.search(line.text) is not None
-    return line.zone == "hidden" or is_title or _reads_like_clause(line.text)
+    return line.zone == "beside" and not line.is_links and not _is_owners_line(line.text)
 
 
 def _without_link_lists(lines: list[_Line]) -> list[_Line]:
@@ -465,7 +569,7 @@ def _without_link_lists(lines: list[_Line]) -> list[_Line]:
 def _reads_like_clause(text: str) -> bool:
     """Whether a line reads like part of a policy: a sentence, or numbered; not the owner's line of a page footer."""
     bare = text.strip()
-    if _OWNERS_LINE.search(bare) and len(bare) < 200:
+    if _is_owners_line(bare):
         return False
     marker = read_marker(bare)
     if marker is not None and not marker.is_bullet and len(bare) > marker.length + 1:
@@ -473,42 +577,48 @@ def _reads_like_clause(text: str) -> bool:
     return len(bare) >= _LEAST_PARAGRAPH and _SENTENCE.search(bare) is not None
 
 
+def _is_owners_line(text: str) -> bool:
+    return len(text.strip()) < 200 and _OWNERS_LINE.search(text) is not None
+
+
 def _join(lines: list[_Line]) -> str:
     return "\n".join(line.text for line in lines) + "\n" if lines else ""
 
 
-def _visible_runs(root: _Element) -> Iterator[tuple[str, int]]:
-    """The text between two block tags, and how much of it is links to elsewhere; hidden parts and banners left out."""
-    run: list[str] = []
-    linked = 0
-    stack: list[tuple[_Element, bool, bool]] = [(root, False, False)]
+def _visible_runs(root: _Element, *, furniture: bool = True) -> Iterator[_Run]:
+    """The text between two block tags, hidden parts and banners left out, and where ``furniture`` is not wanted, it."""
+    run = _Run()
+    stack: list[tuple[_Element, bool, bool, bool]] = [(root, False, False, False)]
     while stack:
-        element, is_link, is_end = stack.pop()
+        element, is_link, in_heading, is_end = stack.pop()
         tag = element.tag
         if is_end:
             if tag in _BLOCKS:
-                yield "".join(run), linked
-                run, linked = [], 0
-            tail = element.tail or ""
-            run.append(tail)
-            linked += len(tail) if is_link else 0
+                yield run
+                run = _Run()
+            _add(run, element.tail, is_link, in_heading)
             continue
-        if not isinstance(tag, str) or tag in _SKIPPED or tag in _CONTROLS or _is_unseen(element, tag):
-            stack.append((element, is_link, True))
+        stack.append((element, is_link, in_heading, True))
+        if not isinstance(tag, str) or tag in _SKIPPED or tag in _CONTROLS:
+            run.has_control = run.has_control or tag in _CONTROLS
+            continue
+        if _find_unseen(element, tag, element.get("style") or "") is not None:
+            continue
+        if not furniture and (kind := _find_kind(element, tag)[0]) is not None and _is_furniture(element, kind):
             continue
         if tag in _BLOCKS or tag == "br":
-            yield "".join(run), linked
-            run, linked = [], 0
+            yield run
+            run = _Run()
         target = element.get("href") or "" if tag == "a" else ""
-        inside = is_link or (bool(target) and not target.startswith(("#", "mailto:", "tel:")))
-        run.append(element.text or "")
-        linked += len(element.text or "") if inside else 0
-        stack.append((element, is_link, True))
-        stack.extend((child, inside, False) for child in reversed(element))
-    yield "".join(run), linked
+        is_inner_link = is_link or (bool(target) and not target.startswith(("#", "mailto:", "tel:")))
+        is_inner_heading = in_heading or tag in _HEADINGS
+        _add(run, element.text, is_inner_link, is_inner_heading)
+        stack.extend((child, is_inner_link, is_inner_heading, False) for child in reversed(element))
+    yield run
 
 
-def _is_unseen(element: _Element, tag: str) -> bool:
-    if tag in ("html", "body"):
-        return False
-    return _find_zone(element, tag, element.get("style") or "", "beside") in ("hidden", "banner")
+def _add(run: _Run, text: str | None, is_link: bool, in_heading: bool) -> None:
+    if text:
+        run.text += text
+        run.linked += len(text) if is_link else 0
+        run.heading = run.heading or (in_heading and not text.isspace())

@@ -82,7 +82,55 @@ def test_a_numbered_heading_in_a_menu_of_the_page_itself_stays() -> None:
 def test_what_is_missing_is_found_apart_from_the_reader() -> None:
     root = etree.fromstring(f"<html><body><nav><p>{CLAUSE}</p></nav><p>甲</p></body></html>", etree.HTMLParser())
     assert find_missing(root, "甲") == (CLAUSE,)
-    assert find_missing(root, f"甲 {CLAUSE[:8]} {CLAUSE[8:]}") == ()
+    assert find_missing(root, f"甲\n{CLAUSE[:8]} {CLAUSE[8:]}") == ()
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (
+            "<p>一、总则</p><div id=share><h2>信息共享</h2><p>我们会与以下第三方共享您的信息：</p>"
+            "<ul><li>微信支付</li><li>支付宝</li></ul></div>",
+            "一、总则\n信息共享\n我们会与以下第三方共享您的信息：\n• 微信支付\n• 支付宝\n",
+        ),
+        (
+            f"<div class='section-header'><h2>信息收集</h2></div><p>{CLAUSE}</p><div class='card-header'>信息共享</div>"
+            f"<p>{CLAUSE}</p><header><h2>如何注销账号</h2></header><p>{CLAUSE}</p>",
+            f"信息收集\n{CLAUSE}\n信息共享\n{CLAUSE}\n如何注销账号\n{CLAUSE}\n",
+        ),
+        (
+            f"<article><p>{CLAUSE * 3}</p></article><div><p>我们会收集以下信息：</p><p>姓名</p><p>手机号码</p>"
+            "<p>电话：95588</p><a href=/x>某某网首页</a></div>",
+            f"{CLAUSE * 3}\n我们会收集以下信息：\n姓名\n手机号码\n电话：95588\n",
+        ),
+        (
+            f"<main><p>{CLAUSE}</p><aside><ul><li>姓名</li><li>手机号码</li></ul></aside></main>",
+            f"{CLAUSE}\n• 姓名\n• 手机号码\n",
+        ),
+        (
+            f"<footer><p>{CLAUSE}</p><p>驾驶许可证</p><a href=/x>某某网首页</a><p>版权所有 © 某某公司</p></footer>",
+            f"{CLAUSE}\n驾驶许可证\n",
+        ),
+    ],
+)
+def test_a_block_that_holds_a_clause_or_a_heading_keeps_its_short_lines(body: str, text: str) -> None:
+    assert read(body) == text
+
+
+def test_short_lines_that_are_missing_are_found() -> None:
+    page = (
+        f"<html><body><nav><a href=/>首页</a></nav><h2>姓名</h2><p>{CLAUSE}</p><ol><li>姓名<li>性别</ol>"
+        "<table><tr><td><p>推送</p><p>统计</p><td>丙</table><pre>丁\n戊</pre><footer>© 某某公司</footer>"
+    )
+    root = etree.fromstring(page, etree.HTMLParser())
+    assert find_missing(root, f"姓名\n{CLAUSE}\n1. 姓名\n2. 性别\n推送统计\t丙\n丁\n戊\n") == ()
+    assert find_missing(root, f"{CLAUSE}\n1. 姓名\n2. 性别别\n推送统计\t丙\n丁\n戊\n") == ("姓名", "姓名", "性别")
+
+
+def test_a_page_whose_end_is_cut_off_for_its_depth_is_refused() -> None:
+    with pytest.raises(ValueError, match="nested too deeply: tags that are never closed"):
+        read("".join(f"<p>第{number}条内容如下。<span>" for number in range(2000)))
+    assert read("".join(f"<p>第{number}条内容如下。<span>" for number in range(900))).count("内容如下") == 900
 
 
 def test_a_page_nested_more_deeply_than_any_loses_nothing() -> None:
