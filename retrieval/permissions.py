@@ -29,16 +29,18 @@ _CALLS = re.compile(
 _ITEM_NAME = re.compile(
     rf"(?P<name>[^，,。;；:：（(]{{0,20}}?(?:{_DEVICE})[^，,。;；:：]{{0,24}})(?:[，,:：（(]|——|--)"
 )
-_PERMISSION_PURPOSES = (
+_PURPOSES_AFTER = (
     re.compile(
         r"(?:用于|用来|来实现|以实现|实现|以便于?|便于|来完成|使用目的[:：]|目的[:：]|以供|(?<!提)供|才能|以便能将"
         r"|用途[:：])(?P<purpose>[^。;；]{2,120})"
     ),
     re.compile(r"[您你](?:可以|可)(?:使用|开启|保存)?(?P<purpose>[^。;；]{3,160})"),
+)
+_PURPOSES_BESIDE = (
     re.compile(r"(?:^|[，,:：。;；])\s?(?:为了?)(?!实现)(?P<purpose>[^，,。;；]{4,60})"),
     re.compile(r"(?:当|在)(?P<purpose>(?:[您你]|用户)[^，,。;；]{2,100}?)(?:的?时候?|过程中|功能)?[，,]"),
-    re.compile(r"(?:使用|在)(?P<purpose>[^，,。;；]{2,40}?)(?:时|中)?[，,]"),
 )
+_LOOSE_PURPOSE = re.compile(r"(?:使用|在)(?P<purpose>[^，,。;；]{2,40}?)(?:时|中)?[，,]")
 _NO_PERMISSION = re.compile(
     r"SDK|权限控制|访问控制|拒绝|关闭|撤回|撤销|取消授权|无法使用对应|授权人员|不同意|管理权限|不会默认|设置-"
     r"|修改权限|账号权限"
@@ -106,18 +108,25 @@ def _permission(sentence: Sentence, listed: bool) -> Span | None:
 def _permission_purpose(sentence: Sentence, name: Span) -> Span:
     text = sentence.text
     after = name[1] - sentence.start
-    for pattern in _PERMISSION_PURPOSES[:2]:
+    for pattern in _PURPOSES_AFTER:
         found = pattern.search(text, after)
         if found:
             start, end = trimmed(text, found.span("purpose"), "", "等")
             return sentence.start + start, sentence.start + end
-    for pattern in _PERMISSION_PURPOSES[2:]:
-        for found in pattern.finditer(text):
-            start, end = trimmed(text, found.span("purpose"), "", "等|时")
-            if sentence.start + end <= name[0] or sentence.start + start >= name[1]:
-                return sentence.start + start, sentence.start + end
+    beside = [found for pattern in _PURPOSES_BESIDE for found in _nearest_first(pattern, text, after)]
+    for found in (*beside, *_LOOSE_PURPOSE.finditer(text)):
+        start, end = trimmed(text, found.span("purpose"), "", "等|时")
+        if sentence.start + end <= name[0] or sentence.start + start >= name[1]:
+            return sentence.start + start, sentence.start + end
     rest = re.match(r"[，,:：（(]?(?P<purpose>[^。;；]{4,100})", text[after:])
     if rest and text[after : after + 1] in "，,:：":
         start, end = trimmed(text, (after + rest.start("purpose"), after + rest.end("purpose")))
         return sentence.start + start, sentence.start + end
     return sentence.start, sentence.start
+
+
+def _nearest_first(pattern: re.Pattern[str], text: str, end: int) -> list[re.Match[str]]:
+    """Return what ``pattern`` matches before ``end``, the nearest first, then what it matches beyond, in text order."""
+    found = list(pattern.finditer(text))
+    before = [one for one in found if one.start() <= end and not re.match("为[您你]提供", one[0].lstrip("，, "))]
+    return [*reversed(before), *(one for one in found if one not in before)]
