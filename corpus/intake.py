@@ -19,7 +19,7 @@ from typing import Any
 
 from corpus.datatypes import Policy
 from corpus.formats import SUFFIXES, Limits, UnreadableError, check_archive, read_bytes
-from corpus.load import make_policy, parse_catalog
+from corpus.load import escape_unprintable, find_name_problem, make_policy, parse_catalog
 from corpus.metadata import read_metadata
 
 _Catalog = dict[str, dict[str, Any]] | str  # what it states by file name; or why it cannot be read
@@ -47,7 +47,10 @@ class Corrections:
 
 @dataclass(frozen=True)
 class Taken:
-    """A policy and the file that it came from; a file in an archive is ``archive.zip/folder/name``."""
+    """A policy and the file that it came from; a file in an archive is ``archive.zip/folder/name``.
+
+    ``path`` is for people to read: what is not printable is escaped.
+    """
 
     path: str
     policy: Policy
@@ -55,7 +58,7 @@ class Taken:
 
 @dataclass(frozen=True)
 class Rejected:
-    """A file that was not taken in, and why, in words for people."""
+    """A file that was not taken in, and why, in words for people; nothing in either is unprintable."""
 
     path: str
     reason: str
@@ -93,7 +96,8 @@ def take_in(
     Hidden files are passed over. The name of a policy's app is ``app``, else what a ``catalog.toml`` beside the file
     states, else the NFC file stem; a stem that names no app (``privacy.html``, ``隐私政策.docx``) gives way to the
     name in the text's own title. Operator, dates, aliases and contact are the catalogue's, else the text's.
-    Of two files for one app, the second is rejected. Nothing here raises for what is in a file.
+    Of two files for one app, the second is rejected, and so is a name that is blank or holds control characters.
+    Nothing here raises for what is in a file.
 
     :param app: the app of the only file of the batch; every further file is rejected as a second one for it.
     :param aliases: further names of the app, besides those that the catalogue or the text states.
@@ -106,16 +110,24 @@ def take_in(
     rejected: list[Rejected] = []
     for item, text in zip(found, texts, strict=True):
         if isinstance(text, Rejected):
-            rejected.append(text)
+            rejected.append(_reject(text.path, text.reason))
             continue
         assert isinstance(item, _File)  # what is found rejected stays so
         policy = _name(text, item, app, tuple(aliases), corrections or Corrections())
+        problems = map(find_name_problem, (policy.app, *aliases))
+        if problem := next(filter(None, problems), None):
+            rejected.append(_reject(item.path, problem))
+            continue
         if (first := policies.get(policy.app)) is not None:
             reason = f"a second file for the app {policy.app!r}; the first is {first.path}"
-            rejected.append(Rejected(item.path, f"{reason}. Give one of them another name with --app"))
+            rejected.append(_reject(item.path, f"{reason}. Give one of them another name with --app"))
             continue
-        policies[policy.app] = Taken(item.path, policy)
+        policies[policy.app] = Taken(escape_unprintable(item.path), policy)
     return Intake(tuple(policies.values()), tuple(rejected))
+
+
+def _reject(path: str, reason: str) -> Rejected:
+    return Rejected(escape_unprintable(path), escape_unprintable(reason))
 
 
 def propose_app(text: str, stem: str) -> str:
@@ -147,10 +159,12 @@ def _read(file: _File | Rejected, *, limits: Limits) -> str | Rejected:
 
 
 def _name(text: str, file: _File, app: str | None, aliases: tuple[str, ...], corrections: Corrections) -> Policy:
-    stem = app or (file.entry or {}).get("name") or propose_app(text, PurePosixPath(file.name).stem)
+    stem = (
+        app if app is not None else (file.entry or {}).get("name") or propose_app(text, PurePosixPath(file.name).stem)
+    )
     policy = make_policy(text, stem=stem, entry=file.entry)
     given = {name: value for name, value in vars(corrections).items() if value is not None}
-    names = dict.fromkeys((*aliases, *policy.aliases))
+    names = dict.fromkeys((*aliases, *(alias for alias in policy.aliases if find_name_problem(alias) is None)))
     names.pop(stem, None)
     return replace(policy, app=stem, aliases=tuple(names), **given)
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+from corpus.blocks import ZERO_WIDTH
 from corpus.datatypes import Policy
 from corpus.formats import SUFFIXES, read_file
 from corpus.from_text import decode_policy as decode_policy
@@ -17,6 +20,8 @@ from corpus.from_text import read_markdown
 from corpus.metadata import read_metadata
 
 _ALLOWED = frozenset(("name", "aliases", "operator", "updated", "effective", "source", "contact"))
+_DAYS = ("updated", "effective")
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def default_policies_folder() -> Path:
@@ -43,6 +48,8 @@ def load_policies(folders: Sequence[Path]) -> tuple[Policy, ...]:
             raise ValueError(f"{folder / 'catalog.toml'}: no such file: {', '.join(sorted(unknown))}")
         for path in paths:
             policy = _read_policy(path, catalog.get(unicodedata.normalize("NFC", path.name)))
+            if problem := find_name_problem(policy.app):
+                raise ValueError(f"{escape_unprintable(str(path))}: {problem}")
             if policy.app in policies:
                 raise ValueError(f"two files for the app {policy.app!r}: {policies[policy.app][1]} and {path}")
             policies[policy.app] = (policy, path)
@@ -78,7 +85,68 @@ def parse_catalog(data: bytes, *, name: str) -> dict[str, dict[str, Any]]:
     for file_name, entry in entries.items():
         if not isinstance(entry, dict) or set(entry) - _ALLOWED:
             raise ValueError(f"{name}: [{file_name}] may hold only {', '.join(sorted(_ALLOWED))}")
-    return {unicodedata.normalize("NFC", file_name): entry for file_name, entry in entries.items()}
+    return {
+        unicodedata.normalize("NFC", file_name): {
+            key: _check_value(value, key, where=f"{name}: [{file_name}] {key}") for key, value in entry.items()
+        }
+        for file_name, entry in entries.items()
+    }
+
+
+def _check_value(value: object, key: str, *, where: str) -> object:
+    """Return what a catalogue states for ``key``, a TOML date as its ISO 8601 day."""
+    if key == "aliases":
+        if not isinstance(value, list) or not all(isinstance(alias, str) for alias in value):
+            raise ValueError(f'{where} is {_show(value)}; allowed is a list of strings, ["甲", "乙"]')
+        for alias in value:
+            if problem := find_name_problem(alias):
+                raise ValueError(f"{where}: {problem}")
+        return value
+    if key in _DAYS and isinstance(value, date):
+        return (value.date() if isinstance(value, datetime) else value).isoformat()
+    if key in _DAYS and not (isinstance(value, str) and _is_day(value)):
+        raise ValueError(f'{where} is {_show(value)}; allowed is a day, "2024-08-01"')
+    if not isinstance(value, str):
+        raise ValueError(f"{where} is {_show(value)}; allowed is a string")
+    if key == "name" and (problem := find_name_problem(value)):
+        raise ValueError(f"{where}: {problem}")
+    return value
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
+
+
+def _show(value: object) -> str:
+    return f"{value!r} ({type(value).__name__})"
+
+
+def find_name_problem(name: str) -> str | None:
+    """Say why ``name`` cannot be an app's: it is blank, or holds what is not seen and changes what is.
+
+    >>> find_name_problem("甲\\n乙")
+    "the app name '甲\\\\n乙' holds a control character; give it a name without, with --app or in catalog.toml"
+    """
+    if not name.strip().strip(ZERO_WIDTH).strip():
+        return f"the app name {name!r} is blank; give it one, with --app or in catalog.toml"
+    if _UNPRINTABLE.search(name):
+        shown = escape_unprintable(name)
+        return (
+            f"the app name '{shown}' holds a control character; give it a name without, with --app or in catalog.toml"
+        )
+    return None
+
+
+def escape_unprintable(text: str) -> str:
+    r"""Return ``text`` for people to read: controls, and what turns the direction of text, as their escapes.
+
+    >>> escape_unprintable("a\x1b]0;b")
+    'a\\x1b]0;b'
+    """
+    return _UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape", "surrogatepass").decode("ascii"), text)
 
 
 def make_policy(text: str, *, stem: str, entry: dict[str, Any] | None) -> Policy:

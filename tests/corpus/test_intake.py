@@ -156,6 +156,38 @@ def test_what_an_archive_may_not_hold_is_rejected_and_the_rest_goes_in(tmp_path:
     assert found["大.txt"] == "larger than 2 MiB"
 
 
+def test_a_name_that_is_not_printable_is_refused_and_the_rest_goes_in(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    path.write_bytes(zipped({"b\x1b]0;hi\x07.txt": TEXT.encode(), "好.txt": TEXT.encode(), "坏\u202e.png": b"x"}))
+    intake = take_in([path])
+    assert apps(intake) == {"好.txt": "好"}
+    assert reasons(intake) == {
+        r"b\x1b]0;hi\x07.txt": (
+            r"the app name 'b\x1b]0;hi\x07' holds a control character;"
+            " give it a name without, with --app or in catalog.toml"
+        ),
+        r"坏\u202e.png": reasons(intake)[r"坏\u202e.png"],
+    }
+    file = tmp_path / "甲\x1b[2J.txt"
+    file.write_text(TEXT, encoding="utf-8")
+    (taken,) = take_in([file], app="甲").policies
+    assert taken.path == str(tmp_path / r"甲\x1b[2J.txt")
+    for app, aliases in ((" ", ()), ("甲\n乙", ()), ("甲", ("小\u2066甲",))):
+        intake = take_in([file], app=app, aliases=aliases)
+        assert intake.policies == () and "the app name " in intake.rejected[0].reason
+
+
+def test_a_catalogue_with_a_wrong_value_rejects_the_files_beside_it_alone(tmp_path: Path) -> None:
+    data = {"x/a.txt": TEXT.encode(), "x/catalog.toml": b'["a.txt"]\nname = 5\n', "b.txt": TEXT.encode()}
+    path = tmp_path / "a.zip"
+    path.write_bytes(zipped(data))
+    intake = take_in([path])
+    assert apps(intake) == {"b.txt": "b"}
+    assert reasons(intake)["a.txt"] == (
+        f"the catalogue beside it cannot be read: {path}/x/catalog.toml: [a.txt] name is 5 (int); allowed is a string"
+    )
+
+
 def test_an_archive_that_is_a_bomb_is_refused_whole(tmp_path: Path) -> None:
     path = tmp_path / "a.zip"
     path.write_bytes(zipped({f"{n}.txt": bytes(30 << 20) for n in range(3)}))

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from corpus.load import decode_policy, default_policies_folder, load_policies
+from corpus.load import decode_policy, default_policies_folder, find_name_problem, load_policies, parse_catalog
 
 SEEDS = {
     "口袋证件照": "miaohu2024app@163.com",
@@ -98,4 +98,41 @@ def test_an_absent_folder_and_a_bad_catalogue_are_refused(tmp_path: Path) -> Non
         load_policies([tmp_path])
     (tmp_path / "catalog.toml").write_text("= 1", encoding="utf-8")
     with pytest.raises(ValueError, match="not a TOML file"):
+        load_policies([tmp_path])
+
+
+def test_a_date_of_a_catalogue_is_its_iso_day() -> None:
+    data = '["甲.txt"]\nupdated = 2024-01-01\neffective = 2024-02-03T04:05:06Z\naliases = ["小甲"]\n'.encode()
+    assert parse_catalog(data, name="catalog.toml") == {
+        "甲.txt": {"updated": "2024-01-01", "effective": "2024-02-03", "aliases": ["小甲"]}
+    }
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("name = 5", r"name is 5 \(int\); allowed is a string"),
+        ("contact = 95588", r"contact is 95588 \(int\); allowed is a string"),
+        ('aliases = "小甲"', r"aliases is '小甲' \(str\); allowed is a list of strings"),
+        ("aliases = [1]", r"aliases is \[1\] \(list\); allowed is a list of strings"),
+        ('updated = "2024年1月"', r"updated is '2024年1月' \(str\); allowed is a day, \"2024-08-01\""),
+        ("effective = 2024", r"effective is 2024 \(int\); allowed is a day"),
+        ('name = " "', "name: the app name ' ' is blank"),
+        ('aliases = ["a\\u202eb"]', r"aliases: the app name 'a\\u202eb' holds a control character"),
+    ],
+)
+def test_a_value_that_no_catalogue_holds_is_refused_by_entry(line: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=rf"^c\.toml: \[甲\.txt\] {reason}"):
+        parse_catalog(f'["甲.txt"]\n{line}\n'.encode(), name="c.toml")
+
+
+@pytest.mark.parametrize("name", ["", " \u3000", "\u200b", "甲\n乙", "甲\x1b[2J", "甲\u202e乙", "甲\x9b", "甲\udcff"])
+def test_a_name_that_is_blank_or_not_printable_is_no_apps(name: str) -> None:
+    assert find_name_problem(name) is not None
+    assert find_name_problem(f"甲 {name!a}·2（免费）") is None
+
+
+def test_a_file_name_that_is_not_printable_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "甲\x1b[2J.txt").write_text("您好。", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"甲\\x1b\[2J\.txt: the app name '甲\\x1b\[2J' holds a control character"):
         load_policies([tmp_path])
