@@ -15,16 +15,18 @@ _ATX = re.compile(r"\s{0,3}#{1,6}(?:[ \t]+|$)(.*?)(?:[ \t]+#+)?[ \t]*")
 _SETEXT = re.compile(r"\s{0,3}=+\s*")
 _QUOTE = re.compile(r"(?:\s{0,3}>[ \t]?)+")
 _TABLE_RULE = re.compile(r"\s*\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?\s*")
-_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _INLINE_TAG = re.compile(r"</?(?:b|strong|i|em|u|span|font|sup|sub|a|p|div|center)(?:\s[^<>]*)?>", re.IGNORECASE)
 _IMAGE = re.compile(r"!\[([^\[\]]*)\]\([^()\s]*(?:\s+\"[^\"]*\")?\)")
 _LINK = re.compile(r"\[([^\[\]]+)\]\([^()\s]*(?:\([^()\s]*\)[^()\s]*)?(?:\s+\"[^\"]*\")?\)")
 _AUTOLINK = re.compile(r"<((?:https?://|mailto:)[^<>\s]+|[^<>\s@]+@[^<>\s@]+)>")
 _ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
+_LONGEST_EMPHASIS = 3000  # without an end, time would grow with the square of a line that opens many and closes none
 _EMPHASIS = (
     *(
-        re.compile(rf"(?<!{mark}){edge}(?!{mark})(?=\S)(?P<inside>.+?)(?<=\S)(?<!{mark}){edge}(?!{mark})")
+        re.compile(
+            rf"(?<!{mark}){edge}(?!{mark})(?=\S)(?P<inside>.{{1,{_LONGEST_EMPHASIS}}}?)(?<=\S)(?<!{mark}){edge}(?!{mark})"
+        )
         for mark, edge in ((r"\*", r"\*\*\*"), (r"\*", r"\*\*"), ("~", "~~"), ("`", "`"))
     ),
     # a lone star before or after punctuation is a footnote's mark in plain text, and no emphasis in CommonMark either
@@ -32,7 +34,9 @@ _EMPHASIS = (
         r"(?:(?<!\*)\*(?=\w)|(?<![\w*])\*(?=[^\s\w*]))(?P<inside>[^*]+?)"
         r"(?:(?<=\w)\*(?!\*)|(?<=[^\s\w*])\*(?![\w*]))"
     ),
-    re.compile(r"(?<![\w_])(?P<edge>_{1,3})(?!_)(?=\S)(?P<inside>.+?)(?<=\S)(?<!_)(?P=edge)(?![\w_])"),
+    re.compile(
+        rf"(?<![\w_])(?P<edge>_{{1,3}})(?!_)(?=\S)(?P<inside>.{{1,{_LONGEST_EMPHASIS}}}?)(?<=\S)(?<!_)(?P=edge)(?![\w_])"
+    ),
 )
 _WHOLE_LINE = re.compile(r"(\s*)(\*{2,3}|__)(?![*_])(.+?)(?<![*_])\2(\s*)")
 _LAZY_ITEM = re.compile(r"( *)1([.)]) +(?=\S)")
@@ -76,7 +80,7 @@ def read_markdown(data: bytes) -> str:
     text must not lose its line breaks or its printed numbers.
     """
     text = decode_text(data)
-    lines = [line for line in _COMMENT.sub("", text).split("\n") if not _FENCE.fullmatch(line)]
+    lines = [line for line in _without_comments(text).split("\n") if not _FENCE.fullmatch(line)]
     cleaned: list[str] = []
     for index, line in enumerate(lines):
         if _SETEXT.fullmatch(line) and index and lines[index - 1].strip():
@@ -85,6 +89,16 @@ def read_markdown(data: bytes) -> str:
             continue
         cleaned.extend(_clean_line(line).split("\n"))
     return "\n".join(_number_lazy_items(cleaned))
+
+
+def _without_comments(text: str) -> str:
+    """Take away ``<!-- … -->``; one that is never closed is text. A regex would look for its end from every start."""
+    kept: list[str] = []
+    position = 0
+    while (start := text.find("<!--", position)) >= 0 and (end := text.find("-->", start + 4)) >= 0:
+        kept.append(text[position:start])
+        position = end + 3
+    return "".join([*kept, text[position:]])
 
 
 def _clean_line(line: str) -> str:

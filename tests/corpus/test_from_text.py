@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 from corpus.from_text import read_markdown
@@ -29,6 +31,17 @@ from corpus.from_text import read_markdown
 )
 def test_the_marks_of_markdown_go_and_the_text_stays(markdown: str, text: str) -> None:
     assert read_markdown(markdown.encode()) == text
+
+
+def test_comments_go_and_one_that_never_ends_is_text() -> None:
+    assert read_markdown("甲<!--一--->乙<!-->丙-->丁<!-- 戊\n己".encode()) == "甲乙丁<!-- 戊\n己"
+
+
+@pytest.mark.parametrize("opener", ["<!--", "‹!--", " **a", " ~~a", " `a", "_a "])
+def test_marks_that_never_close_are_read_in_time(opener: str) -> None:
+    start = time.process_time()
+    assert read_markdown(("甲" + opener * 20_000).encode()).startswith("甲" + opener[:3])
+    assert time.process_time() - start < 20
 
 
 def test_text_without_marks_stays_as_it_is() -> None:
