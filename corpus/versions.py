@@ -7,6 +7,7 @@ quotation mark. Its place is its headings, outermost first, and the lead-in that
 from __future__ import annotations
 
 import difflib
+import re
 import unicodedata
 from bisect import bisect_left
 from collections import Counter
@@ -32,6 +33,13 @@ ALIKE_ELSEWHERE = 0.7
 
 _QUOTATION_MARKS = dict.fromkeys(map(ord, "“”„‟‘’「」『』'＂"), '"')
 _CLOSING_MARKS = ";。.,、:"
+# "1.5年后…" begins with an amount and no number of a clause; "1.5 年度报告", "1.2日志信息" and "1.3个人信息" do not.
+_DECIMAL = re.compile(
+    r"\d+[.．]\d+[ \u3000]?(?:年(?![龄度报审])|个(?:半|多)?(?:月|小时|工作日|自然日)|小时|分钟|秒(?!杀)"
+    r"|天(?![气津猫翼])|日(?![志常历程])|周(?![边期年])|岁|倍|公里|[KMGT]B)"
+)
+_MOST_EQUAL = 100_000
+"""So many pairs of equal content are weighed against each other. No policy known has more than 1,206."""
 
 
 @dataclass(frozen=True)
@@ -180,7 +188,8 @@ def _fold(text: str) -> tuple[str, list[int]]:
     """Return the characters of ``text`` that count, its number left out, and the offset in ``text`` of each."""
     start = next((i for i, character in enumerate(text) if not is_blank(character)), len(text))
     marker = read_marker(text[start:])
-    if marker and start + marker.length < len(text.rstrip()):
+    is_decimal = marker is not None and len(marker.number) == 2 and _DECIMAL.match(text, start) is not None
+    if marker and not is_decimal and start + marker.length < len(text.rstrip()):
         start += marker.length
     folded: list[str] = []
     offsets: list[int] = []
@@ -264,12 +273,32 @@ def _pair_equal(before: _Read, after: _Read) -> list[tuple[int, int]]:
     where: dict[str, list[int]] = {}
     for j, content in enumerate(after.contents):
         where.setdefault(content, []).append(j)
-    equal = [(i, j) for i, content in enumerate(before.contents) for j in where.get(content, ())]
+    equal = _list_equal(before.contents, where)
     chain = _heaviest_chain(equal, lambda i, j: _nearness(before, after, i, j))
     used_before, used_after = {i for i, _ in chain}, {j for _, j in chain}
     others = [(i, j) for i, j in equal if i not in used_before and j not in used_after]
     others.sort(key=lambda pair: -_nearness(before, after, *pair))
     return sorted([*chain, *_take_first(others)])
+
+
+def _list_equal(contents: Sequence[str], where: dict[str, list[int]]) -> list[tuple[int, int]]:
+    """List the pairs of equal content, those of one content in order where all pairs would be too many.
+
+    A content is rarest first: one that stands thousands of times pairs each time with the like occurrence only, from
+    the beginning and from the end.
+    """
+    occurrences: dict[str, list[int]] = {}
+    for i, content in enumerate(contents):
+        if content in where:
+            occurrences.setdefault(content, []).append(i)
+    pairs: list[tuple[int, int]] = []
+    for content in sorted(occurrences, key=lambda content: len(occurrences[content]) * len(where[content])):
+        own, others = occurrences[content], where[content]
+        if len(pairs) + len(own) * len(others) <= _MOST_EQUAL:
+            pairs.extend((i, j) for i in own for j in others)
+        else:
+            pairs.extend({*zip(own, others, strict=False), *zip(reversed(own), reversed(others), strict=False)})
+    return sorted(pairs)
 
 
 def _nearness(before: _Read, after: _Read, i: int, j: int) -> int:

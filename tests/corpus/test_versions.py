@@ -338,3 +338,29 @@ def test_few_clauses_of_one_policy_are_as_like_as_a_clause_and_its_new_wording()
         elsewhere += int((scores >= ALIKE_ELSEWHERE).sum()) - len(texts)
     assert in_place / total < 0.03
     assert elsewhere / total < 0.01
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "kinds"),
+    [
+        ("1.5年后我们会删除您的信息。", "2.5年后我们会删除您的信息。", ["reworded"]),
+        ("1.5 个月内答复您。", "2.5 个月内答复您。", ["reworded"]),
+        ("1.5年度报告的收集。", "2.5年度报告的收集。", []),
+        ("1.5个人信息的收集。", "2.5个人信息的收集。", []),
+        ("1.2日志信息的收集。", "1.3日志信息的收集。", []),
+    ],
+)
+def test_a_decimal_is_no_number_of_a_clause(old: str, new: str, kinds: list[str]) -> None:
+    assert [change.kind for change in diff_outlines(read(old), read(new))] == kinds
+
+
+def test_thousands_of_equal_clauses_are_matched_in_time() -> None:
+    lines = ["我们会收集您的手机号码。"] * 3000
+    changed = ["新的一句话在最前面。", *lines[:1500], "另一句话在这里。", *lines[1500:]]
+    start = time.process_time()
+    changes = diff_outlines(read("\n".join(lines)), read("\n".join(changed)))
+    assert [(change.kind, change.new and change.new.text) for change in changes] == [
+        ("added", "新的一句话在最前面。"),
+        ("added", "另一句话在这里。"),
+    ]
+    assert time.process_time() - start < 10
