@@ -9,6 +9,7 @@ import io
 import json
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -22,6 +23,8 @@ SUFFIXES = (".txt", ".md", ".html", ".htm", ".docx", ".pdf")
 
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # Word before 2007, and every encrypted .docx
 _MIB = 1 << 20
+_BREAKS = re.compile("[\x0b\x0c\r]")
+_CONTROLS = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]")  # \x85 is white space
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,9 @@ def _take_result(done: subprocess.CompletedProcess[bytes], limits: Limits) -> st
 def read_here(data: bytes, suffix: str, limits: Limits) -> str:
     """Read a file's bytes in this process.
 
+    The text holds no control characters but tab and newline: text and Markdown with some are refused as binary, from
+    the other formats, whose programs show none, they are taken away.
+
     :raises ValueError: if they cannot be read as the format of ``suffix``.
     """
     _check_kind(data, suffix)
@@ -127,6 +133,10 @@ def read_here(data: bytes, suffix: str, limits: Limits) -> str:
         from corpus.from_text import decode_text, read_markdown
 
         text = read_markdown(data) if suffix == ".md" else decode_text(data)
+    if suffix not in (".md", ".txt"):
+        text = _CONTROLS.sub("", _BREAKS.sub(" ", text))
+        if not text.strip():
+            raise ValueError("no text in it but control characters")
     if len(text) > limits.characters:
         raise ValueError(f"{len(text)} characters of text; allowed are {limits.characters}")
     return text

@@ -122,15 +122,28 @@ def read_docx(data: bytes) -> str:
 
     :raises ValueError: if the file is no Word document or has no text.
     """
-    import docx
     from docx.opc.exceptions import OpcError
     from lxml.etree import LxmlError
 
     try:
-        document = docx.Document(io.BytesIO(data))
-        body = document.element.body
-    except (OpcError, LxmlError, KeyError, ValueError, AttributeError) as exc:
+        lines, pictures = _read_document(data)
+    except (OpcError, LxmlError, KeyError, ValueError, TypeError, AttributeError) as exc:
         raise ValueError("not a Word document that can be read; open it in Word and save it as .docx again") from exc
+    text = "\n".join(line for line in lines if line.strip())
+    if not text:
+        reason = "only pictures: text recognition (OCR) is needed first" if pictures else "it is empty"
+        raise ValueError(f"no text in the Word document; {reason}")
+    return text + "\n"
+
+
+def _read_document(data: bytes) -> tuple[list[str], int]:
+    """The lines of the document and how many pictures it has; a damaged one raises whatever comes first."""
+    import docx
+
+    document = docx.Document(io.BytesIO(data))
+    body: _Element | None = document.element.body
+    if body is None:
+        raise ValueError("no body")
     parts = {part.partname.rsplit("/", 1)[-1]: part for part in document.part.package.iter_parts()}
     roots = {name: _read_root(parts[name]) for name in parts if name in ("numbering.xml", "styles.xml")}
     styles = _read_styles(roots.get("styles.xml"))
@@ -141,12 +154,7 @@ def read_docx(data: bytes) -> str:
             for note in _read_root(parts[name]):
                 if note.get(f"{_W}type") is None:
                     lines.extend(reader.read_blocks(note))
-    text = "\n".join(line for line in lines if line.strip())
-    if not text:
-        pictures = sum(1 for _ in body.iter("{*}blip"))
-        reason = "only pictures: text recognition (OCR) is needed first" if pictures else "it is empty"
-        raise ValueError(f"no text in the Word document; {reason}")
-    return text + "\n"
+    return lines, sum(1 for _ in body.iter("{*}blip"))
 
 
 def _read_root(part: object) -> _Element:

@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import docx
 import pytest
 
 from corpus.datatypes import Policy
@@ -15,7 +16,7 @@ from corpus.from_text import decode_policy
 from corpus.load import default_policies_folder
 from corpus.parser import parse_policy
 
-from .made import make_docx, make_html, make_markdown, make_pdf, make_scan
+from .made import make_canvas_pdf, make_docx, make_html, make_markdown, make_pdf, make_scan, save_docx
 
 Outline = list[tuple[str, str, tuple[str, ...]]]
 
@@ -130,6 +131,43 @@ def test_a_word_file_whose_text_unpacks_to_more_than_the_memory_is_refused() -> 
             archive.writestr(entry.filename, content)
     with pytest.raises(UnreadableError, match="more than 180 MiB of memory"):
         read_bytes(stream.getvalue(), ".docx", limits=Limits(memory_mib=180))
+
+
+@pytest.mark.parametrize(
+    ("part", "old", "new"),
+    [
+        ("word/document.xml", b"w:body", b"w:none"),
+        ("word/document.xml", b"<w:tcPr>", b'<w:tcPr><w:gridSpan w:val="x"/>'),
+        ("word/numbering.xml", b'w:start w:val="1"', b'w:start w:val="x"'),
+        ("word/numbering.xml", b'w:ilvl="0"', b'w:ilvl="x"'),
+        ("word/styles.xml", b"</w:styles>", b""),
+    ],
+)
+def test_a_damaged_word_file_is_refused_in_words_for_people(part: str, old: bytes, new: bytes) -> None:
+    document = docx.Document()
+    document.add_table(1, 2).cell(0, 0).text = "甲"
+    stream = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(save_docx(document))) as whole, zipfile.ZipFile(stream, "w") as archive:
+        for entry in whole.infolist():
+            content = whole.read(entry)
+            if entry.filename == part:
+                assert old in content
+                content = content.replace(old, new)
+            archive.writestr(entry.filename, content)
+    reason = "not a Word document that can be read; open it in Word and save it as .docx again"
+    with pytest.raises(UnreadableError, match=f"^{re.escape(reason)}$"):
+        read_bytes(stream.getvalue(), ".docx")
+
+
+def test_control_characters_are_no_text_of_a_page_or_a_document() -> None:
+    assert read_bytes("<p>甲&#27;[2J乙丙&#7;&#9;丁</p>".encode(), ".html") == "甲[2J乙丙 丁\n"
+    with pytest.raises(UnreadableError, match="no text in it but control characters"):
+        read_bytes(b"<p>&#27;&#7;</p>", ".html")
+    with pytest.raises(UnreadableError, match=r"^binary data \(character '\\x1b'"):
+        read_bytes("甲\x1b[2J".encode(), ".md")
+    assert read_bytes("甲&#27;[2J&#7;".encode(), ".md") == "甲[2J"
+    page = make_canvas_pdf([[(72, 700, "Privacy policy\x1b[2J of this application")]])
+    assert "\x1b" not in read_bytes(page, ".pdf")
 
 
 def test_a_pdf_with_too_many_pages_is_refused() -> None:
