@@ -123,8 +123,8 @@ class _Run:
     text: str = ""
     linked: int = 0
     heading: bool = False
-    has_control: bool = False
-    """Whether there is a button within, whose text is not part of the run."""
+    parts: list[str] = field(default_factory=lambda: [""])
+    """Its text, cut where a control or something not seen stands, which is no part of the run."""
 
     @property
     def is_links(self) -> bool:
@@ -155,6 +155,13 @@ class _Drawing:
                 self.write(piece, zone, linked=linked, heading=heading, keep_lines=False)
             return
         text = _SPACES.sub(" ", _CUT_WIDE.sub("", text))
+        if (
+            self.is_open
+            and zone in ("main", "beside")
+            and self.lines[-1].zone not in ("main", "beside")
+            and text != " "
+        ):
+            self.break_line()
         if not self.is_open:
             text = text.lstrip(" ")
             if not text:
@@ -221,8 +228,8 @@ def find_missing(root: _Element, text: str) -> tuple[str, ...]:
         bare = _squeeze(run.text)
         if not bare or _is_owners_line(run.text):
             continue
-        if len(bare) >= _LEAST_PARAGRAPH or run.has_control:
-            is_there = bare in have
+        if len(bare) >= _LEAST_PARAGRAPH or len(run.parts) > 1:
+            is_there = all(_squeeze(part) in have for part in run.parts)
         else:
             is_there = pieces[bare] + rows.count(bare) >= wanted[bare] or _is_broken_over_lines(bare, broken)
         if not is_there:
@@ -599,12 +606,14 @@ def _visible_runs(root: _Element, *, furniture: bool = True) -> Iterator[_Run]:
             _add(run, element.tail, is_link, in_heading)
             continue
         stack.append((element, is_link, in_heading, True))
-        if not isinstance(tag, str) or tag in _SKIPPED or tag in _CONTROLS:
-            run.has_control = run.has_control or tag in _CONTROLS
+        if not isinstance(tag, str) or tag in _SKIPPED:
             continue
-        if _find_unseen(element, tag, element.get("style") or "") is not None:
-            continue
-        if not furniture and (kind := _find_kind(element, tag)[0]) is not None and _is_furniture(element, kind):
+        if (
+            tag in _CONTROLS
+            or _find_unseen(element, tag, element.get("style") or "") is not None
+            or (not furniture and (kind := _find_kind(element, tag)[0]) is not None and _is_furniture(element, kind))
+        ):
+            run.parts.append("")
             continue
         if tag in _BLOCKS or tag == "br":
             yield run
@@ -620,5 +629,6 @@ def _visible_runs(root: _Element, *, furniture: bool = True) -> Iterator[_Run]:
 def _add(run: _Run, text: str | None, is_link: bool, in_heading: bool) -> None:
     if text:
         run.text += text
+        run.parts[-1] += text
         run.linked += len(text) if is_link else 0
         run.heading = run.heading or (in_heading and not text.isspace())

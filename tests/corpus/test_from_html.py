@@ -30,6 +30,8 @@ def read(body: str) -> str:
             "SDK目录\n名称\t用途\n友盟\t推送统计\n友盟\t分享\n",
         ),
         ("<table><tr><td><h1>隐私政策</h1><p>甲</p></td><td>乙</td></tr></table>", "隐私政策\n甲\n乙\n"),
+        ("<p>甲<button>展开</button>乙<i hidden>丙</i></p><ol><li>丁</ol>", "甲展开乙丙\n1. 丁\n"),
+        ("<p><i hidden>丙</i>甲</p><p>乙</p><ol><li>丁</ol>", "甲\n乙\n1. 丁\n"),
         ("<details><summary>一、总则</summary><p>甲</p></details>", "一、总则\n甲\n"),
     ],
 )
