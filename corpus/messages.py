@@ -26,3 +26,8 @@ def message(key: str, language: str, **values: object) -> str:
 def messages(section: str, language: str) -> dict[str, str]:
     """Return every message of ``section`` in ``language``, unfilled, by name."""
     return {name: texts[language] for name, texts in _catalogue()[section].items()}
+
+
+def printable(text: object) -> str:
+    """Return ``text`` from anywhere without what moves a terminal's cursor or turns its writing around."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in str(text))

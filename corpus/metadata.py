@@ -16,10 +16,14 @@ _COMPANY = (
     rf"{_NAME}{{2,16}}(?:[（(]{_NAME}{{2,4}}[）)])?{_NAME}{{0,16}}有限(?:责任)?公司)"
 )
 _OPERATOR = re.compile(rf"(?:由|运营者为?|运营方为?|经营者为?|所有方|提供方|提供者){_COMPANY}")
-_OURSELVES = re.compile(rf"{_COMPANY}[（(][^）)\n]{{0,24}}(?:我们|本公司)")
+_OURSELVES = re.compile(rf"{_COMPANY}(?:[及和与]其?关联(?:公司|方|企业))?[（(][^）)\n]{{0,24}}(?:我们|本公司)")
+_RUNNER = re.compile(rf"{_COMPANY}(?:[（(][^）)\n]{{0,40}}[）)])?作为[^，,。\n]{{1,16}}的运营[者方商]")
+_BEFORE_COMPANY = re.compile("^(?:本?(?:政策|协议|应用)?仅?适用于|指|即)")
 _NO_COMPANY = re.compile("旨在|介绍|提供|使用|选择|欢迎|关联|以及|由|我们")
 _ANY_COMPANY = re.compile(rf"{_NAME}{{2,20}}(?:[（(]{_NAME}{{2,4}}[）)])?{_NAME}{{0,20}}公司")
-_NAMED_POLICY = re.compile(r"《([^《》\n]{2,20}?(?:隐私|个人信息)[^《》\n]{0,16})》")
+_NAMED_POLICY = re.compile(
+    r"《([^《》\n]{2,20}?(?:隐私|个人信息)[^《》\n]{0,16}(?<![法例定则范]))》"
+)  # no law, no regulation
 _TITLE_TAIL = re.compile(
     "(?:APP|App|app|客户端|软件|游戏|产品|平台)?(?:及?其?关联服务)?(?:用户|儿童|未成年人?)*(?:的|与|及)?"
     "(?:隐私|个人信息|使用政策|服务协议).*$"
@@ -50,8 +54,9 @@ class Metadata:
 def read_metadata(text: str, *, app: str) -> Metadata:
     """Find what ``text`` states about the app ``app``; what is not plainly stated is left out."""
     head = text[:_HEAD]
-    matches = [*_OURSELVES.finditer(head), *_OPERATOR.finditer(head)]
-    companies = [match["company"] for match in matches if not _NO_COMPANY.search(match["company"])]
+    matches = [match for pattern in (_OURSELVES, _RUNNER, _OPERATOR) for match in pattern.finditer(head)]
+    named = [match["company"] for match in matches if not _NO_COMPANY.search(match["company"])]
+    companies = [_BEFORE_COMPANY.sub("", name) for name in named]
     return Metadata(
         aliases=tuple(dict.fromkeys(name for name in _read_names(head) if _is_alias(name, app, text[:20_000]))),
         operator=companies[0] if companies else None,

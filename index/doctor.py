@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import shlex
 import unicodedata
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from functools import cached_property
@@ -24,14 +24,24 @@ from corpus.blocks import Block, is_blank
 from corpus.contents import MAX_ENTRY, normalise_title, resembles
 from corpus.datatypes import Clause, Outline, Policy
 from corpus.load import default_policies_folder, load_policies
-from corpus.messages import message
+from corpus.messages import message, printable
 from corpus.numbering import read_marker
 from corpus.parser import parse_policy
 from index.encoder import Encoder, Progress
 from index.errors import IndexMismatchError, IndexNotBuiltError
 from index.lexical import LexicalIndex
-from index.maintain import repair_index
-from index.manifest import Manifest, Version, current_generation, hash_files, read_manifest
+from index.maintain import SNAPSHOT_NAME, repair_index
+from index.manifest import (
+    Manifest,
+    Version,
+    build_command,
+    current_generation,
+    hash_files,
+    newest_manifest,
+    quote_argument,
+    read_manifest,
+    repair_command,
+)
 from index.segment import OUTLINE_FILES, made_by, read_outline
 from index.store import CHECKSUMS, default_index_folder, locked
 from index.units import Unit, clause_units, embedding_texts
@@ -183,10 +193,10 @@ def examine_index(
     try:
         manifest = read_manifest(out)
     except IndexNotBuiltError:
-        missing = not (out / "CURRENT").exists()
-        return (_finding("index_missing" if missing else "current_damaged", "CURRENT", _build(out)),)
+        return (_finding("index_missing", "CURRENT", build_command(out)),)
     except (IndexMismatchError, *_UNREADABLE):
-        return (_finding("current_damaged", "CURRENT", _build(out)),)
+        command = repair_command(out) if newest_manifest(out) else build_command(out)
+        return (_finding("current_damaged", "CURRENT", command),)
     findings = [*_examine_making(out, manifest, model), *_examine_storage(out, manifest)]
     held: list[_Held] = []
     for version in manifest.current:
@@ -216,7 +226,7 @@ def exit_code(findings: Iterable[Finding]) -> int:
 def describe_finding(finding: Finding, language: str) -> str:
     """Return a finding as a person reads it in a terminal: severity, place and fault on a line, below the command."""
     detail = {
-        name: message(f"doctor.{value}", language) if name == "part" else _show(value)
+        name: message(f"doctor.{value}", language) if name == "part" else printable(value)
         for name, value in finding.detail.items()
     }
     if missing := finding.detail.get("missing"):
@@ -226,28 +236,33 @@ def describe_finding(finding: Finding, language: str) -> str:
         "doctor.line",
         language,
         severity=message(f"doctor.severity_{finding.severity}", language),
-        place=_show(finding.place),
+        place=printable(finding.place),
         fault=message(f"doctor.{finding.kind}", language, **detail),
         command=finding.command,
     )
 
 
-def mend_index(out: Path, encoder: Encoder, *, progress: Progress | None = None) -> tuple[str, ...]:
+def mend_index(out: Path, encoder: Encoder, *, progress: Progress | None = None) -> tuple[Version, ...]:
     """Repair the index at ``out``, and write anew the segments whose files are as written and yet wrong.
 
     Killed in between, the index does not open until it is run again; no text is lost.
 
-    :return: the apps whose text is damaged: they are no longer in the index and their files must be added.
+    :return: the versions whose text is damaged, as of :func:`~index.maintain.repair_index`.
     :raises IndexNotBuiltError: if there is no index.
     :raises IndexMismatchError: if its manifest is damaged, or no text of it is left.
     """
     model = _Model(encoder.fingerprint, encoder.dimension, encoder.token_dimension, MAX_TOKENS, None)
     with locked(out):
-        manifest = read_manifest(out)
-        same = manifest.made_by == made_by(encoder.fingerprint)  # else repair makes all of them anew
-        for one in filter(None, (_read_held(out, version) for version in manifest.current if same)):
+        manifest = None
+        with suppress(IndexMismatchError):
+            manifest = read_manifest(out)
+        # What another encoder, parser or format made is made anew by the repair in any case.
+        same = manifest is not None and manifest.made_by == made_by(encoder.fingerprint)
+        for one in filter(
+            None, (_read_held(out, version) for version in (manifest.current if manifest and same else ()))
+        ):
             found = [*_examine_arrays(out, one, model), *_examine_outline(out, one, fresh_parser=True)]
-            if any(finding.command == _repair(out) for finding in found):
+            if any(finding.command == repair_command(out) for finding in found):
                 # A segment without its checksums is not whole, so repair makes it from its text.
                 (out / "segments" / one.version.segment / CHECKSUMS).unlink(missing_ok=True)
     return repair_index(out, encoder, progress=progress)
@@ -258,48 +273,27 @@ def _finding(kind: FindingKind, place: str, command: str, **detail: Detail) -> F
     return Finding(kind, severity, place, detail, command)
 
 
-def _show(value: Detail) -> str:
-    """Return text from anywhere without what moves a terminal's cursor or turns its writing around."""
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in str(value))
-
-
 # -- the commands
 
 
-def _quote(argument: object) -> str:
-    text = str(argument)
-    if text.isprintable():
-        return shlex.quote(text)
-    escaped = "".join(one if one.isprintable() else f"\\U{ord(one):08x}" for one in re.sub(r"([\\'])", r"\\\1", text))
-    return f"$'{escaped}'"
-
-
-def _build(out: Path) -> str:
-    return f"wentiao index build --policies FOLDER --out {_quote(out)}"
-
-
-def _repair(out: Path) -> str:
-    return f"wentiao index repair --out {_quote(out)}"
-
-
 def _prune(out: Path) -> str:
-    return f"wentiao corpus prune --index {_quote(out)}"
+    return f"wentiao corpus prune --index {quote_argument(out)}"
 
 
 def _show_outline(out: Path, app: str) -> str:
-    return f"wentiao corpus show {_quote(app)} --outline --index {_quote(out)}"
+    return f"wentiao corpus show {quote_argument(app)} --outline --index {quote_argument(out)}"
 
 
 def _renew(out: Path, app: str) -> str:
-    return f"wentiao corpus update FILE --app {_quote(app)} --index {_quote(out)}"
+    return f"wentiao corpus update FILE --app {quote_argument(app)} --index {quote_argument(out)}"
 
 
 def _correct(out: Path, app: str, options: str) -> str:
-    return f"wentiao corpus update --app {_quote(app)} {options} --index {_quote(out)}"
+    return f"wentiao corpus update --app {quote_argument(app)} {options} --index {quote_argument(out)}"
 
 
 def _remove(out: Path, app: str) -> str:
-    return f"wentiao corpus remove {_quote(app)} --index {_quote(out)}"
+    return f"wentiao corpus remove {quote_argument(app)} --index {quote_argument(out)}"
 
 
 # -- what made it
@@ -309,7 +303,9 @@ def _examine_making(out: Path, manifest: Manifest, model: _Model) -> Iterator[Fi
     for part, expected in made_by(model.fingerprint or "").items():
         known = part != "encoder" or model.fingerprint is not None
         if known and manifest.made_by.get(part) != expected:
-            yield _finding("made_differently", f"generations/{_current(out)}.json", _repair(out), part=f"part_{part}")
+            yield _finding(
+                "made_differently", f"generations/{_current(out)}.json", repair_command(out), part=f"part_{part}"
+            )
     if manifest.shipped and out.resolve() == default_index_folder().resolve() and manifest.shipped != _shipped_hash():
         yield _finding("shipped_differs", f"generations/{_current(out)}.json", "wentiao apps")
     for app, count in Counter(version.app for version in manifest.current).items():
@@ -336,13 +332,13 @@ def _examine_files(out: Path, version: Version, *, alone: bool) -> Iterator[Find
     found = _hash_files(folder)
     bad = sorted({*found.items()} ^ {*version.files.items()})
     lost = {*OUTLINE_FILES} & {name for name, _ in bad} or _read_outline(folder) is None
-    again = f"wentiao corpus add FILE --app {_quote(version.app)} --index {_quote(out)}"
+    again = f"wentiao corpus add FILE --app {quote_argument(version.app)} --index {quote_argument(out)}"
     if lost:
-        yield _finding("text_lost", version.app, _build(out) if alone else f"{_repair(out)} && {again}")
+        yield _finding("text_lost", version.app, build_command(out) if alone else f"{repair_command(out)} && {again}")
     for name in dict.fromkeys(name for name, _ in bad):
         kind: FindingKind = "file_damaged" if name in version.files else "file_unknown"
         place = f"segments/{version.segment}/{name}"
-        command = _build(out) if lost and alone else _repair(out)
+        command = build_command(out) if lost and alone else repair_command(out)
         yield _finding("file_missing" if name not in found else kind, place, command, app=version.app)
 
 
@@ -383,7 +379,7 @@ def _examine_storage(out: Path, manifest: Manifest) -> Iterator[Finding]:
     for version in manifest.versions:
         if not version.is_current and not _is_intact(out, version):
             place = f"{version.app} · {version.policy_id} · segments/{version.segment}"
-            yield _finding("old_text_lost", place, _repair(out), date=version.date or "—")
+            yield _finding("old_text_lost", place, repair_command(out), date=version.date or "—")
     wanted = {current_generation(out): manifest}
     for path in _entries(out / "snapshots"):
         if path.name.startswith(".partial-"):
@@ -396,14 +392,16 @@ def _examine_storage(out: Path, manifest: Manifest) -> Iterator[Finding]:
         if kept is not None and all(_is_intact(out, version) for version in kept.current):
             wanted[named] = kept
         else:
-            place, command = f"snapshots/{path.name}", f"rm -r -- {_quote(path)}"
+            place, command = f"snapshots/{path.name}", f"rm -r -- {quote_argument(path)}"
+            if SNAPSHOT_NAME.fullmatch(path.name) and path.is_file():
+                command = f"wentiao corpus forget {path.name} --index {quote_argument(out)}"
             yield _finding("snapshot_lost" if named else "snapshot_empty", place, command)
             if kept is not None:
                 wanted[named] = kept
     yield from _find_unlisted(out, wanted)
     for path in [*_entries(out), *_entries(out / "snapshots")]:
         if path.name.startswith(".partial-"):
-            yield _finding("leftover", path.relative_to(out).as_posix(), f"rm -r -- {_quote(path)}")
+            yield _finding("leftover", path.relative_to(out).as_posix(), f"rm -r -- {quote_argument(path)}")
 
 
 def _find_unlisted(out: Path, wanted: Mapping[str, Manifest]) -> Iterator[Finding]:
@@ -451,7 +449,7 @@ def _examine_record(out: Path, one: _Held) -> Iterator[Finding]:
     """Compare what the manifest says of a version with the policy itself."""
     for name in ("app", "policy_id", "sha256", "date"):
         if getattr(one.version, name) != getattr(one.policy, name):
-            yield _finding("record_differs", one.version.app, _repair(out), part=f"part_{name}")
+            yield _finding("record_differs", one.version.app, repair_command(out), part=f"part_{name}")
 
 
 def _examine_arrays(out: Path, one: _Held, model: _Model) -> Iterator[Finding]:
@@ -460,7 +458,7 @@ def _examine_arrays(out: Path, one: _Held, model: _Model) -> Iterator[Finding]:
     if {*_hash_files(folder).items()} != {*one.version.files.items()}:
         return
     place = f"segments/{one.version.segment}"
-    command = _repair(out)
+    command = repair_command(out)
     try:
         units = tuple(Unit(*item) for item in json.loads((folder / "units.json").read_text(encoding="utf-8")))
         arrays = {name: _load(folder / f"{name}.npy") for name in ("vectors", "tokens", "token_starts")}
@@ -549,18 +547,18 @@ def _examine_outline(out: Path, one: _Held, fresh_parser: bool) -> Iterator[Find
     wrong = [clause for clause in clauses if policy.text[clause.start : clause.end] != clause.text]
     if wrong:
         line = _line(policy, wrong[0].start)
-        found.append(_finding("offsets", one.place(wrong[0]), _repair(out), count=len(wrong), line=line))
+        found.append(_finding("offsets", one.place(wrong[0]), repair_command(out), count=len(wrong), line=line))
     covered = np.zeros(len(policy.text), np.int32)
     for clause in clauses:
         covered[max(0, clause.start) : max(0, clause.end)] += 1
     if len(twice := np.flatnonzero(covered > 1)):
         line = _line(policy, int(twice[0]))
-        found.append(_finding("overlap", policy.app, _repair(out), count=len(twice), line=line))
+        found.append(_finding("overlap", policy.app, repair_command(out), count=len(twice), line=line))
     if fresh_parser:
         found += _examine_coverage(out, policy, covered, outline)
         found += _examine_contents(out, one, outline)
         if not found and outline.clauses != clauses:
-            found.append(_finding("clauses_differ", policy.app, _repair(out)))
+            found.append(_finding("clauses_differ", policy.app, repair_command(out)))
     yield from found
 
 
@@ -580,7 +578,7 @@ def _examine_coverage(out: Path, policy: Policy, covered: NDArray[np.int32], out
     yield _finding(
         "coverage",
         policy.app,
-        _repair(out) if mends else _show_outline(out, policy.app),
+        repair_command(out) if mends else _show_outline(out, policy.app),
         count=len(dropped),
         percent=f"{min(share, 99.99):.2f}",
         line=_line(policy, int(dropped[0])),
@@ -608,7 +606,7 @@ def _examine_contents(out: Path, one: _Held, outline: Outline) -> Iterator[Findi
         if len(listed) >= MIN_LISTED:
             furniture = [piece for piece in outline.furniture if piece.kind == "contents"]
             mends = any(piece.start <= clauses[start].start < piece.end for piece in furniture)
-            command = _repair(out) if mends else _renew(out, one.policy.app)
+            command = repair_command(out) if mends else _renew(out, one.policy.app)
             line = _line(one.policy, clauses[start].start)
             yield _finding("contents_taken", one.place(clauses[start]), command, count=len(listed), line=line)
             start = listed[-1]
@@ -758,8 +756,7 @@ def _compare_names(out: Path, policies: Sequence[Policy]) -> Iterator[Finding]:
                 others[alias] = holder
         if others:
             # Aliases that are given replace all, so with none left its own name stands for them.
-            left = [alias for alias in policy.aliases if alias not in others] or [policy.app]
-            options = " ".join(f"--alias {_quote(alias)}" for alias in left)
+            options = " ".join(f"--drop-alias {quote_argument(alias)}" for alias in others)
             detail = {"aliases": "、".join(others), "others": "、".join(dict.fromkeys(others.values()))}
             yield _finding("alias_collision", policy.app, _correct(out, policy.app, options), **detail)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 import shutil
 import tomllib
 from collections import Counter
@@ -23,6 +22,7 @@ from index.manifest import (
     current_generation,
     hash_files,
     newest_manifest,
+    quote_argument,
     read_manifest,
     replace_file,
     write_generation,
@@ -32,7 +32,7 @@ from index.store import locked, read_version, recover_policies, write_policies
 
 Deed = Literal["added", "updated", "corrected", "unchanged", "removed"]
 
-_SNAPSHOT_NAME = re.compile(r"\w[\w.-]{0,63}")
+SNAPSHOT_NAME = re.compile(r"\w[\w.-]{0,63}")
 
 
 @dataclass(frozen=True)
@@ -139,12 +139,26 @@ def remove_apps(out: Path, apps: Sequence[str]) -> tuple[Outcome, ...]:
 def read_current(out: Path, app: str) -> Policy:
     """Return the current version of ``app``.
 
+    :param app: its name, or an alias.
     :raises AppError: if the index does not have it.
     """
-    for version in read_manifest(out).current:
-        if version.app == app:
-            return read_version(out, version)[0]
-    raise AppError(f"the index has no app {app!r}; see: wentiao corpus list")
+    name = find_app(out, app)
+    [version] = [version for version in read_manifest(out).current if version.app == name]
+    return read_version(out, version)[0]
+
+
+def find_app(out: Path, name: str) -> str:
+    """Return the app of the index that has this name or alias.
+
+    :raises AppError: if none has.
+    """
+    current = read_manifest(out).current
+    if any(version.app == name for version in current):
+        return name
+    for version in current:
+        if name in read_version(out, version)[0].aliases:
+            return version.app
+    raise AppError(f"the index has no app {name!r}; see: wentiao corpus list")
 
 
 def export_policies(out: Path, folder: Path) -> tuple[Path, ...]:
@@ -190,7 +204,7 @@ def take_snapshot(out: Path, name: str) -> Snapshot:
 
     :raises ValueError: if the name is taken, or is not letters, digits, ``.``, ``-`` and ``_``, at most 64.
     """
-    if not _SNAPSHOT_NAME.fullmatch(name):
+    if not SNAPSHOT_NAME.fullmatch(name):
         raise ValueError(f"a snapshot's name is 1 to 64 letters, digits, '.', '-' or '_', got {name!r}")
     with locked(out):
         path = out / "snapshots" / name
@@ -206,7 +220,7 @@ def list_snapshots(out: Path) -> tuple[Snapshot, ...]:
     """Return the snapshots of the index, in order of name."""
     folder = out / "snapshots"
     names = sorted(path.name for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
-    return tuple(_read_snapshot(out, name) for name in names if _SNAPSHOT_NAME.fullmatch(name))
+    return tuple(_read_snapshot(out, name) for name in names if SNAPSHOT_NAME.fullmatch(name))
 
 
 def restore_snapshot(out: Path, name: str, encoder: Encoder, *, progress: Progress | None = None) -> Snapshot:
@@ -241,18 +255,19 @@ def forget_snapshot(out: Path, name: str) -> None:
     """
     with locked(out):
         path = out / "snapshots" / name
-        if not _SNAPSHOT_NAME.fullmatch(name) or not path.is_file():
+        if not SNAPSHOT_NAME.fullmatch(name) or not path.is_file():
             raise ValueError(f"no snapshot {name!r}; see: wentiao corpus snapshots")
         path.unlink()
 
 
-def repair_index(out: Path, encoder: Encoder, *, progress: Progress | None = None) -> tuple[str, ...]:
+def repair_index(out: Path, encoder: Encoder, *, progress: Progress | None = None) -> tuple[Version, ...]:
     """Make the index at ``out`` whole, and as this model, parser and format make it, from the texts in it.
 
     Versions whose text is damaged are taken out of it. Where ``CURRENT`` or its generation is damaged, the generation
     that was written last takes its place.
 
-    :return: the apps whose current text is damaged: they are no longer in the index and their files must be added.
+    :return: the versions whose text is damaged: they are no longer in the index, and an app whose current version is
+        among them answers again when its file has been added.
     :raises IndexNotBuiltError: if there is no index.
     :raises IndexMismatchError: if its manifest is damaged, or no text of it is left.
     """
@@ -265,12 +280,11 @@ def repair_index(out: Path, encoder: Encoder, *, progress: Progress | None = Non
                 raise
             manifest = newest
         _, lost = recover_policies(out, manifest.versions)
-        gone = {version.app for version in lost if version.is_current}
         kept = tuple(one for one in manifest.versions if one not in lost)
         if not any(version.is_current for version in kept):
             raise IndexMismatchError(f"no text is left whole in {out}; build it again:\n  {build_command(out)}")
         _rewrite(out, replace(manifest, versions=kept), encoder, progress)
-        return tuple(sorted(gone))
+        return tuple(lost)
 
 
 def prune_index(out: Path) -> int:
@@ -300,7 +314,7 @@ def _read_snapshot(out: Path, name: str) -> Snapshot:
     except (IndexNotBuiltError, IndexMismatchError) as error:
         raise IndexMismatchError(
             f"the generation of the snapshot {name!r} is gone or damaged; forget the snapshot:\n"
-            f"  wentiao corpus forget {name} --index {shlex.quote(str(out))}"
+            f"  wentiao corpus forget {name} --index {quote_argument(out)}"
         ) from error
     return Snapshot(name, generation, tuple(version.app for version in manifest.current))
 

@@ -151,12 +151,21 @@ def write_generation(out: Path, manifest: Manifest) -> str:
 
 def build_command(out: Path) -> str:
     """Return the command that makes an index anew from files."""
-    return f"wentiao index build --policies FOLDER --out {shlex.quote(str(out))}"
+    return f"wentiao index build --policies FOLDER --out {quote_argument(out)}"
 
 
 def repair_command(out: Path) -> str:
     """Return the command that makes an index whole from the texts in it."""
-    return f"wentiao index repair --out {shlex.quote(str(out))}"
+    return f"wentiao index repair --out {quote_argument(out)}"
+
+
+def quote_argument(argument: object) -> str:
+    """Return ``argument`` as a shell takes it, without what moves a terminal's cursor or turns its writing around."""
+    text = str(argument)
+    if text.isprintable():
+        return shlex.quote(text)
+    escaped = "".join(one if one.isprintable() else f"\\U{ord(one):08x}" for one in re.sub(r"([\\'])", r"\\\1", text))
+    return f"$'{escaped}'"
 
 
 def _generations(out: Path) -> list[Path]:

@@ -224,6 +224,8 @@ def open_default(encoder: Encoder, *, progress: Progress | None = None) -> Gener
     """Open the default index; build it first where it is missing, damaged or made of other shipped policies.
 
     What was added to it stays: only versions that came with the project are replaced.
+
+    :raises IndexMismatchError: if the text of something that was added is damaged.
     """
     out = default_index_folder()
     shipped = load_policies([default_policies_folder()])
@@ -233,13 +235,18 @@ def open_default(encoder: Encoder, *, progress: Progress | None = None) -> Gener
     try:
         if read_manifest(out).shipped == shipped_hash:
             return open_generation(out, encoder.fingerprint)
-    except (IndexNotBuiltError, IndexMismatchError) as error:
-        _log.info("the default index is made anew: %s", error)
+    except IndexNotBuiltError:
+        pass
+    except IndexMismatchError as error:
+        _log.warning("made anew from its own texts: %s", str(error).partition(";")[0])
     with locked(out, create=True):
         before = _read_versions(out)
         added, lost = recover_policies(out, [one for one in before if one.is_current and not one.shipped])
-        for version in lost:
-            _log.warning("the text of %s in %s is damaged; add its file again", version.app, out)
+        if lost:
+            apps = "、".join(version.app for version in lost)
+            raise IndexMismatchError(
+                f"the text of {apps} in {out} is damaged; take it out and add its file again:\n  {repair_command(out)}"
+            )
         own = {policy.app for policy in added}
         policies = [*(policy for policy in shipped if policy.app not in own), *added]
         write_policies(

@@ -691,9 +691,11 @@ _ACTS = tuple(
         ),
         (r"存|留|\b(?:keep|store|retain|save|hold)", "存储|保存|保留|留存|记录"),
         (
-            r"共享|分享|提供|给|卖|售|公开|披露|透露|泄露|转让|传|出境|\b(?:share|sell|sold|give|disclose|pass|transfer|send)",
-            "共享|分享|提供|出售|出租|公开|披露|转让|传输|传送",
+            r"共享|分享|提供|给|公开|披露|透露|泄露|转让|传|出境|\b(?:share|give|disclose|pass|transfer|send)",
+            "共享|分享|提供|公开|披露|转让|传输|传送",
         ),
+        # Who does not sell data may share it all the same.
+        (r"卖|售|租|\b(?:sell|sold|sale|rent|trade)", "出售|出租|售卖|买卖"),
         (r"用|\buse", "使用|用于|利用"),
         (r"删|注销|销号|\b(?:delet|eras|remov|cancel|clos)", "删除|注销|清除"),
         (r"通知|告诉|告知|说一声|\b(?:notify|tell|inform|warn)", "通知|告知|提示"),

@@ -14,6 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 from starlette.exceptions import HTTPException
 
+from index.errors import IndexMismatchError
 from retrieval.datatypes import Answer, Language, Passage, Profile, Row
 from retrieval.question import detect_language, well_formed
 from web.docs import render_docs
@@ -188,8 +189,8 @@ def build_router(assistant: Assistant) -> APIRouter:
             unknown = None
             try:
                 policy = assistant.policy(name, cited or version or None)
-            except ValueError:
-                policy, unknown = assistant.policy(name), version
+            except (ValueError, IndexMismatchError):  # no such version, or its text was damaged or pruned since
+                policy, unknown = assistant.policy(name), version or cited
             labelled = assistant.topics(name)
             listed = assistant.clauses(name, policy.policy_id)
         page = render_policy(

@@ -12,6 +12,7 @@ from fastapi.responses import HTMLResponse
 from corpus.datatypes import Clause, Policy
 from corpus.messages import message
 from corpus.versions import Change, HeadingChange, Span, count_changes, diff_headings, diff_outlines
+from index.errors import IndexMismatchError
 from retrieval.datatypes import Language
 from web.language import HTML_LANG, request_language
 from web.problems import answering
@@ -82,9 +83,9 @@ def _read_pair(
 def _read_version(assistant: Assistant, app: str, version: str) -> tuple[Policy, Sequence[Clause]]:
     try:
         policy = assistant.policy(app, version)
-    except ValueError as exc:
+        return policy, assistant.clauses(app, policy.policy_id)
+    except (ValueError, IndexMismatchError) as exc:  # no such version, or its text was damaged or pruned since
         raise UnknownVersionError(version) from exc
-    return policy, assistant.clauses(app, policy.policy_id)
 
 
 # -- The page ---------------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from fastapi.responses import HTMLResponse
 from corpus.datatypes import Clause
 from corpus.messages import message
 from corpus.sentences import split_sentences
+from index.errors import IndexMismatchError
 from retrieval.datatypes import Citation, Language
 from web.language import request_language
 from web.reader import ROOT, document
@@ -54,8 +55,11 @@ def cite_place(assistant: Assistant, place: str) -> Citation | None:
     version = assistant.version_of(clause_id.partition(".")[0])
     if version is None:
         return None
-    policy = assistant.policy(version.app, version.policy_id)
-    clauses = {clause.clause_id: clause for clause in assistant.clauses(version.app, version.policy_id)}
+    try:
+        policy = assistant.policy(version.app, version.policy_id)
+        clauses = {clause.clause_id: clause for clause in assistant.clauses(version.app, version.policy_id)}
+    except IndexMismatchError:  # its text was damaged or pruned since
+        return None
     clause = clauses.get(clause_id)
     if clause is None or not clause.start <= start < end <= len(policy.text):
         return None

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
-from corpus.messages import message
+from corpus.messages import message, printable
 from corpus.topics import TOPICS
 from retrieval.datatypes import Language
 from retrieval.question import detect_language
@@ -225,7 +225,12 @@ def _index(options: argparse.Namespace, commands: Commands) -> tuple[int, str]:
     out = options.out or commands.index
     lost = mend_index(out, commands.load_encoder(), progress=ProgressBar())
     if lost:
-        return EXIT_DECLINED, message("cli.repaired_without", commands.language, out=out, apps="、".join(lost))
+        lines = [message("cli.repaired_without", commands.language, out=out)]
+        for version in lost:
+            said = "cli.lost_current" if version.is_current else "cli.lost_old"
+            date = version.date or message("cli.no_date", commands.language)
+            lines.append(message(said, commands.language, app=version.app, date=date, version=version.policy_id))
+        return EXIT_DECLINED, "\n".join(map(printable, lines))
     return EXIT_ANSWERED, message("cli.repaired", commands.language, out=out)
 
 
@@ -283,7 +288,7 @@ def _verify(options: argparse.Namespace, commands: Commands) -> tuple[int, str]:
     lines = []
     for finding in findings:
         faults = "、".join(message(f"cli.fault_{fault}", language) for fault in finding.faults)
-        lines.append(f"{'✗' if faults else '✓'} {_escape(finding.place)}{f': {faults}' if faults else ''}")
+        lines.append(f"{'✗' if faults else '✓'} {printable(finding.place)}{f': {faults}' if faults else ''}")
     if not findings:
         return EXIT_DECLINED, message("cli.nothing_quoted", language)
     failed = sum(bool(finding.faults) for finding in findings)
@@ -345,11 +350,6 @@ def _format_row(row: Row, language: str) -> str:
 
 def _address(app: str, label: str, path: Sequence[str]) -> str:
     return " · ".join(part for part in (app, label, " › ".join(path)) if part)
-
-
-def _escape(text: str) -> str:
-    """Return ``text`` of a file from anywhere without what moves a terminal's cursor or turns its writing around."""
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
 def _json(value: object) -> str:

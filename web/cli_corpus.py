@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from corpus.messages import message
+from corpus.messages import message, printable
 from retrieval.datatypes import Language
 
 if TYPE_CHECKING:
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from index.encoder import Encoder
     from index.maintain import Outcome
     from index.manifest import Version
+
+_POLICY_WORDS = re.compile("个人信息|個人資|[隐隱]私|用户信息|privacy|personal (?:data|information)", re.IGNORECASE)
 
 SHOWN = 60  # characters of a clause in an outline
 PREFIX = 12  # characters of a hash in a list: as many as tell any two apart
@@ -54,6 +58,9 @@ def take_corpus(corpus: argparse.ArgumentParser) -> None:
     update = take("update", "give apps a new version from files; without a file, correct what is stated about --app")
     update.add_argument("files", nargs="*", type=Path, metavar="FILE|FOLDER|ZIP")
     _take_statements(update)
+    update.add_argument(
+        "--drop-alias", action="append", default=[], metavar="NAME", help="a name to take away; may be repeated"
+    )
     remove = take("remove", "take apps with all their versions out of the index")
     remove.add_argument("apps", nargs="+", metavar="APP")
     listed = take("list", "list the apps, their versions and dates")
@@ -103,29 +110,35 @@ def run_corpus(options: argparse.Namespace, bench: Workbench) -> int:
     :raises ValueError: if the action was given something that it cannot take.
     """
     out = options.index or bench.index
-    if options.index is None and options.action in ("add", "update", "remove", "snapshot"):
+    changes = options.action in ("add", "update", "remove", "snapshot") and not getattr(options, "dry_run", False)
+    if options.index is None and changes:
         bench.prepare()
     return _ACTIONS[options.action](options, out, bench)
 
 
 def _add(options: argparse.Namespace, out: Path, bench: Workbench) -> int:
-    from index.maintain import add_policies
+    from index.maintain import add_policies, read_current, update_policies
 
     policies, refused = _take_files(options, options.files, bench)
     held = _current(out)
     known = [one for one in policies if one.app in held and held[one.app].policy_id != one.policy_id]
     for policy in known:
         _say_error(bench, "in_index", app=policy.app)
-    new = [policy for policy in policies if policy not in known]
-    if not options.dry_run and new:
+    new = [policy for policy in policies if policy.app not in held]
+    # The text is there already: what is stated by hand corrects what was known of it.
+    same = [_correct(read_current(out, one.app), options) for one in policies if one.app in held and one not in known]
+    if options.dry_run:
+        _show_outlines([*new, *same], bench)
+        return 1 if refused or known else 0
+    if new:
         _say_outcomes(add_policies(out, new, bench.load_encoder(), progress=bench.progress), bench)
-    elif options.dry_run:
-        _show_outlines(new, bench)
+    if same:
+        _say_outcomes(update_policies(out, same, bench.load_encoder(), progress=bench.progress), bench)
     return 1 if refused or known else 0
 
 
 def _update(options: argparse.Namespace, out: Path, bench: Workbench) -> int:
-    from index.maintain import read_current, succeed_policy, update_policies
+    from index.maintain import AppError, find_app, read_current, succeed_policy, update_policies
 
     if not options.files:
         if not options.app:
@@ -133,8 +146,11 @@ def _update(options: argparse.Namespace, out: Path, bench: Workbench) -> int:
         policies = [_correct(read_current(out, options.app), options)]
         refused = unknown = 0
     else:
-        taken, refused = _take_files(options, options.files, bench)
         held = _current(out)
+        if options.app and held:
+            with suppress(AppError):
+                options.app = find_app(out, options.app)
+        taken, refused = _take_files(options, options.files, bench)
         unknown = sum(policy.app not in held for policy in taken)
         for policy in taken:
             if policy.app not in held:
@@ -152,9 +168,9 @@ def _update(options: argparse.Namespace, out: Path, bench: Workbench) -> int:
 
 
 def _remove(options: argparse.Namespace, out: Path, bench: Workbench) -> int:
-    from index.maintain import remove_apps
+    from index.maintain import find_app, remove_apps
 
-    _say_outcomes(remove_apps(out, options.apps), bench)
+    _say_outcomes(remove_apps(out, [find_app(out, app) for app in options.apps]), bench)
     return 0
 
 
@@ -203,7 +219,7 @@ def _show(options: argparse.Namespace, out: Path, bench: Workbench) -> int:
         _print_json(record, bench)
         return 0
     for name, value in _statements(policy).items():
-        bench.out.write(f"{name}: {'、'.join(value) if isinstance(value, tuple) else value or '—'}\n")
+        _write(bench, f"{name}: {'、'.join(value) if isinstance(value, tuple) else value or '—'}")
     for number, one in enumerate(versions, start=1):
         _say(
             bench,
@@ -214,8 +230,7 @@ def _show(options: argparse.Namespace, out: Path, bench: Workbench) -> int:
             added=one.added,
         )
     if options.outline:
-        bench.out.write("\n")
-        bench.out.write(format_outline(policy, parse_policy(policy)))
+        _write(bench, f"\n{format_outline(policy, parse_policy(policy))}")
     return 0
 
 
@@ -237,16 +252,18 @@ def _diff(options: argparse.Namespace, out: Path, bench: Workbench) -> int:
         raise ValueError(f"give one version or two, got {len(options.versions)}")
     chosen = [find_version(versions, wanted) for wanted in options.versions]
     if not chosen and len(versions) < 2:
-        _say(bench, "one_version", app=options.app)
-        return 0
+        if not options.json:
+            _say(bench, "one_version", app=versions[0].app)
+            return 0
+        chosen = versions
     older, newer = chosen if len(chosen) == 2 else [*chosen, versions[-1]] if chosen else versions[-2:]
     old, new = read_version(out, older), read_version(out, newer)
     changes, headings = diff_outlines(old, new), diff_headings(old, new)
     if options.json:
-        record = {"app": options.app, "from": _version_record(older), "to": _version_record(newer)}
+        record = {"app": newer.app, "from": _version_record(older), "to": _version_record(newer)}
         _print_json({**record, "headings": headings, "changes": changes}, bench)
     else:
-        bench.out.write(f"{format_changes(changes, bench.language, headings)}\n")
+        _write(bench, format_changes(changes, bench.language, headings))
     return 1 if changes or headings else 0
 
 
@@ -322,7 +339,7 @@ def format_outline(policy: Policy, outline: Outline) -> str:
         label = f"{clause.label} " if clause.label else ""
         lines.append(f"{'  ' * len(path)}- {hangs}{label}({clause.kind}) {_beginning(clause.text)}")
     lines += [f"[{piece.kind}] {_beginning(policy.text[piece.start : piece.end])}" for piece in furniture]
-    return "\n".join([*lines, ""])
+    return "\n".join(lines)
 
 
 def _beginning(text: str) -> str:
@@ -348,30 +365,45 @@ def _take_files(options: argparse.Namespace, files: Sequence[Path], bench: Workb
         ),
     )
     for one in intake.rejected:
-        bench.err.write(f"{one.path}: {one.reason}\n")
+        bench.err.write(f"{printable(f'{one.path}: {one.reason}')}\n")
     whole = [taken for taken in intake.policies if parse_policy(taken.policy).clauses]
     for taken in intake.policies:
         if taken not in whole:
-            bench.err.write(f"{taken.path}: {message('cli.corpus_no_clause', bench.language)}\n")
+            told = f"{taken.path}: {message('cli.corpus_no_clause', bench.language)}"
+            bench.err.write(f"{printable(told)}\n")
+    for taken in whole:
+        if not _POLICY_WORDS.search(taken.policy.text):
+            _say_error(bench, "unlike", app=taken.policy.app)
     return [taken.policy for taken in whole], len(intake.rejected) + len(intake.policies) - len(whole)
 
 
 def _correct(policy: Policy, options: argparse.Namespace) -> Policy:
-    """Return ``policy`` with what the command states; an alias replaces those that it had."""
-    stated = {name: getattr(options, name) for name in ("operator", "source", "contact") if getattr(options, name)}
-    stated |= {name: _day(getattr(options, name)) for name in ("updated", "effective") if getattr(options, name)}
-    aliases = tuple(alias.strip() for alias in options.alias if alias.strip()) if options.alias else policy.aliases
-    return replace(policy, **stated, aliases=aliases)
+    """Return ``policy`` with what the command states; what is stated as empty is no longer stated."""
+    dropped = (*getattr(options, "drop_alias", []), policy.app)
+    aliases = dict.fromkeys((*policy.aliases, *filter(None, (alias.strip() for alias in options.alias))))
+    return replace(
+        policy,
+        operator=_stated(options.operator, policy.operator),
+        source=_stated(options.source, policy.source),
+        contact=_stated(options.contact, policy.contact),
+        updated=_stated(_day(options.updated), policy.updated),
+        effective=_stated(_day(options.effective), policy.effective),
+        aliases=tuple(alias for alias in aliases if alias not in dropped),
+    )
+
+
+def _stated(given: str | None, known: str | None) -> str | None:
+    return known if given is None else given or None
 
 
 def _day(text: str | None) -> str | None:
-    """Return an ISO 8601 day as it is.
+    """Return an ISO 8601 day, or nothing, as it is.
 
-    :raises ValueError: if it is none.
+    :raises ValueError: if it is neither.
     """
     from datetime import date
 
-    if text is not None:
+    if text:
         try:
             if date.fromisoformat(text).isoformat() != text:
                 raise ValueError
@@ -392,13 +424,11 @@ def _current(out: Path) -> dict[str, Version]:
 
 
 def _versions_of(out: Path, app: str) -> list[Version]:
-    from index.maintain import AppError
+    from index.maintain import find_app
     from index.manifest import read_manifest
 
-    versions = [version for version in read_manifest(out).versions if version.app == app]
-    if not versions:
-        raise AppError(f"the index has no app {app!r}; see: wentiao corpus list")
-    return versions
+    app = find_app(out, app)
+    return [version for version in read_manifest(out).versions if version.app == app]
 
 
 def _version_record(version: Version) -> dict[str, object]:
@@ -429,8 +459,8 @@ def _show_outlines(policies: Sequence[Policy], bench: Workbench) -> None:
 
     for policy in policies:
         for name, value in _statements(policy).items():
-            bench.out.write(f"{name}: {'、'.join(value) if isinstance(value, tuple) else value or '—'}\n")
-        bench.out.write(f"\n{format_outline(policy, parse_policy(policy))}\n")
+            _write(bench, f"{name}: {'、'.join(value) if isinstance(value, tuple) else value or '—'}")
+        _write(bench, f"\n{format_outline(policy, parse_policy(policy))}\n")
 
 
 def _say_outcomes(outcomes: Sequence[Outcome], bench: Workbench) -> None:
@@ -441,11 +471,15 @@ def _say_outcomes(outcomes: Sequence[Outcome], bench: Workbench) -> None:
 
 
 def _say(bench: Workbench, said: str, /, **values: object) -> None:
-    bench.out.write(f"{message(f'cli.corpus_{said}', bench.language, **values)}\n")
+    _write(bench, message(f"cli.corpus_{said}", bench.language, **values))
 
 
 def _say_error(bench: Workbench, said: str, /, **values: object) -> None:
-    bench.err.write(f"{message(f'cli.corpus_{said}', bench.language, **values)}\n")
+    bench.err.write(f"{printable(message(f'cli.corpus_{said}', bench.language, **values))}\n")
+
+
+def _write(bench: Workbench, text: str) -> None:
+    bench.out.writelines(f"{printable(line)}\n" for line in text.split("\n"))
 
 
 def _print_json(value: object, bench: Workbench) -> None:

@@ -48,7 +48,7 @@ def following(assistant: Assistant, *, seconds: float = POLL_SECONDS) -> Iterato
         while not stopped.wait(seconds):
             try:
                 if assistant.refresh():
-                    _log.warning("the index has a new generation; it answers from now on")
+                    _log.info("the index has a new generation; it answers from now on")
                 failure = ""
             except (IndexNotBuiltError, IndexMismatchError, OSError) as error:
                 if str(error) != failure:

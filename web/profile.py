@@ -143,7 +143,7 @@ def _cell(profile: Profile, cell: Cell, language: Language, english: English) ->
 
 
 def _quote(citation: Citation, language: Language, english: English) -> str:
-    text = english(citation.app, citation.start, citation.end) if language == "en" else None
+    text = english(citation.app, citation.start, citation.end, citation.policy_id) if language == "en" else None
     tag = escape(message("answer.rendering", language))
     rendering = f'<p class="rendering"><span class="tag">{tag}</span> {escape(text)}</p>' if text else ""
     return f'<blockquote lang="zh">{escape(citation.quote)}</blockquote>{rendering}'

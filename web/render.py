@@ -14,8 +14,8 @@ from corpus.topics import Topic
 from retrieval.datatypes import Answer, Citation, Fact, Language, Passage, Row
 from web.language import HTML_LANG
 
-English = Callable[[str, int, int], str | None]
-"""App, start and end of a span of its policy -> its unofficial English: ``Assistant.rendering``."""
+English = Callable[[str, int, int, str], str | None]
+"""App, start and end of a span, the version's policy_id -> its unofficial English: ``Assistant.rendering``."""
 
 Gloss = Callable[[Fact], str | None]
 """A fact -> its English by the glossary: ``Glosser.gloss``."""
@@ -157,7 +157,7 @@ def render_citation(
         f'<article class="wt-card">{_address(citation.app, citation.path, citation.label)}'
         f"{_lead_in(lead_in, language)}"
         f'<blockquote class="wt-clause" lang="zh">{body}</blockquote>{_limits(limits, language)}'
-        f"{_rendering(citation.app, (citation.start, citation.end), language, english)}"
+        f"{_rendering(citation, language, english)}"
         f"<footer>{_topics(citation, language, topics)}<span>{escape(_version(citation.date, language))}</span>"
         f"<span>{escape(message('answer.official', language))}</span>"
         f"{_read_link(url, language)}{_copy_buttons(citation, url, language) if controls else ''}</footer></article>"
@@ -211,8 +211,8 @@ def _limits(sentences: Sequence[str], language: Language) -> str:
     )
 
 
-def _rendering(app: str, span: tuple[int, int], language: Language, english: English) -> str:
-    text = english(app, *span) if language == "en" else None
+def _rendering(said: Citation | Passage, language: Language, english: English) -> str:
+    text = english(said.app, said.start, said.end, said.policy_id) if language == "en" else None
     if not text:
         return ""
     tag = escape(message("answer.rendering", language))
@@ -248,7 +248,7 @@ def _passage(passage: Passage, language: Language, english: English) -> str:
         f'<article class="wt-card">{_address(passage.app, passage.path, passage.label)}'
         f"{_lead_in(passage.lead_in, language)}"
         f'<blockquote class="wt-clause" lang="zh">{escape(passage.text)}</blockquote>'
-        f"{_rendering(passage.app, (passage.start, passage.end), language, english)}"
+        f"{_rendering(passage, language, english)}"
         f"<footer>{_read_link(reader_url(passage.app, passage.clause_id), language)}</footer></article>"
     )
 

@@ -185,11 +185,10 @@ def policy_payload(assistant: Assistant, app: str) -> dict[str, Any]:
 
 
 def clause_payload(assistant: Assistant, clause_id: str) -> dict[str, Any] | None:
-    """Return the clause ``clause_id`` as :class:`LocatedClause` describes it, or ``None`` if no policy has it."""
-    for app in assistant.apps():
-        policy = assistant.policy(app)
-        if clause_id.startswith(f"{policy.policy_id}."):
-            version = {"app": policy.app, "date": policy.date, "sha256": policy.sha256}
-            found = (clause for clause in assistant.clauses(app) if clause.clause_id == clause_id)
-            return next((asdict(clause) | version for clause in found), None)
-    return None
+    """Return the clause ``clause_id`` as :class:`LocatedClause` describes it, or ``None`` if no version has it."""
+    version = assistant.version_of(clause_id.partition(".")[0])
+    if version is None:
+        return None
+    stands_in = {"app": version.app, "date": version.date, "sha256": version.sha256}
+    found = (one for one in assistant.clauses(version.app, version.policy_id) if one.clause_id == clause_id)
+    return next((asdict(clause) | stands_in for clause in found), None)

@@ -29,6 +29,7 @@ from index.doctor import (
 from index.encoder import FakeEncoder
 from index.maintain import (
     add_policies,
+    forget_snapshot,
     prune_index,
     read_current,
     remove_apps,
@@ -162,7 +163,7 @@ def test_a_lost_text_is_taken_out_by_repair_and_its_file_added_again(index, repa
     finding = find(index, "text_lost")
     add = f"wentiao corpus add FILE --app '乙' --index {shlex.quote(str(index))}"
     assert (finding.place, finding.command) == ("乙", f"{repair} && {add}")
-    assert repair_index(index, FakeEncoder()) == ("乙",)
+    assert [version.app for version in repair_index(index, FakeEncoder())] == ["乙"]
     add_policies(index, [SECOND], FakeEncoder())
     prune_index(index)
     assert examine(index) == ()
@@ -175,12 +176,12 @@ def test_the_lost_text_of_the_only_app_wants_a_new_index(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"0" * 64])
-def test_a_damaged_current_is_found_and_a_build_mends_it(index, content):
+def test_a_damaged_current_is_found_and_a_repair_mends_it(index, content):
     (index / "CURRENT").write_bytes(content)
     [finding] = examine(index)
-    build = f"wentiao index build --policies FOLDER --out {shlex.quote(str(index))}"
-    assert (finding.kind, finding.place, finding.command) == ("current_damaged", "CURRENT", build)
-    build_index([FIRST, SECOND], index, FakeEncoder())
+    repair = f"wentiao index repair --out {shlex.quote(str(index))}"
+    assert (finding.kind, finding.place, finding.command) == ("current_damaged", "CURRENT", repair)
+    assert mend_index(index, FakeEncoder()) == ()
     assert bad(index) == []
 
 
@@ -237,13 +238,14 @@ def test_what_only_earlier_generations_use_is_a_note_and_pruned(index):
 
 
 @pytest.mark.parametrize(("content", "kind"), [("", "snapshot_empty"), ("0" * 64, "snapshot_lost")])
-def test_a_snapshot_that_names_nothing_is_found_and_removed(index, content, kind):
+def test_a_snapshot_that_names_nothing_is_found_and_forgotten(index, content, kind):
     take_snapshot(index, "before")
     path = index / "snapshots" / "before"
     path.write_text(content)
     finding = find(index, kind)
-    assert (finding.place, finding.command) == ("snapshots/before", f"rm -r -- '{path}'")
-    path.unlink()
+    command = f"wentiao corpus forget before --index {shlex.quote(str(index))}"
+    assert (finding.place, finding.command) == ("snapshots/before", command)
+    forget_snapshot(index, "before")
     assert examine(index) == ()
 
 
@@ -517,17 +519,10 @@ def test_aliases_that_name_another_app_are_found_and_the_others_kept(tmp_path):
     finding = find(tmp_path, "alias_collision")
     assert (finding.place, dict(finding.detail)) == ("丙", {"aliases": "小甲、乙", "others": "甲、乙"})
     assert shlex.split(finding.command) == [
-        *("wentiao", "corpus", "update", "--app", "丙", "--alias", "it's", "--index", str(tmp_path))
+        *("wentiao", "corpus", "update", "--app", "丙"),
+        *("--drop-alias", "小甲", "--drop-alias", "乙", "--index", str(tmp_path)),
     ]
     update_policies(tmp_path, [replace(third, aliases=("it's",))], FakeEncoder())
-    assert bad(tmp_path) == []
-
-
-def test_an_app_whose_only_alias_goes_keeps_its_name(tmp_path):
-    build_index([FIRST, replace(SECOND, aliases=("小 甲",))], tmp_path, FakeEncoder())
-    command = f"wentiao corpus update --app '乙' --alias '乙' --index {tmp_path}"
-    assert find(tmp_path, "alias_collision").command == command
-    update_policies(tmp_path, [replace(SECOND, aliases=("乙",))], FakeEncoder())
     assert bad(tmp_path) == []
 
 

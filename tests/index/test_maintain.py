@@ -218,7 +218,7 @@ def test_a_repair_names_the_apps_whose_text_is_gone(index, encoder):
     add_policies(index, [SECOND], encoder)
     [version, _] = read_manifest(index).versions
     (index / "segments" / version.segment / "policy.json").write_text("{}")
-    assert repair_index(index, encoder) == ("甲",)
+    assert [(one.app, one.is_current) for one in repair_index(index, encoder)] == [("甲", True)]
     assert current_apps(index, encoder) == ["乙"]
 
 
@@ -361,7 +361,7 @@ def test_a_repair_keeps_the_old_versions_of_an_app_whose_current_text_is_gone(in
     add_policies(index, [SECOND], encoder)
     _, newer, _ = read_manifest(index).versions
     (index / "segments" / newer.segment / "policy.json").write_text("{}")
-    assert repair_index(index, encoder) == ("甲",)
+    assert [one.policy_id for one in repair_index(index, encoder)] == [NEWER.policy_id]
     add_policies(index, [NEWER], encoder)
     generation = open_generation(index, encoder.fingerprint)
     assert [one.policy_id for one in generation.versions_of("甲")] == [FIRST.policy_id, NEWER.policy_id]

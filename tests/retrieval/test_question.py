@@ -232,6 +232,9 @@ def test_yes_or_no_is_asked(question: str, language: str, asks: bool) -> None:
         ("收集位置是为了定位您的地址，不会与其他用户混淆。", "does it collect my location", None),
         ("我们不会出售您的个人信息。", "会收集位置信息吗", None),
         ("我们会删除您的信息。", "会收集位置信息吗", None),
+        ("我们不会向任何第三方出售您的个人信息。", "会不会把个人信息给第三方", None),
+        ("我们不会向任何第三方出售、共享您的个人信息。", "会不会把个人信息给第三方", "no"),
+        ("We不会出售您的个人信息。", "do you rent my data out", "no"),
     ],
 )
 def test_a_stance_is_read_from_explicit_wording_about_what_is_asked(

@@ -87,8 +87,8 @@ class FakeAssistant:
         found = (version for app in self.policies for version in self.versions(app) if version.policy_id == policy_id)
         return next(found, None)
 
-    def rendering(self, app: str, start: int, end: int) -> str | None:
-        return render_span(self.clauses(app), start, end)
+    def rendering(self, app: str, start: int, end: int, version: str | None = None) -> str | None:
+        return render_span(self.clauses(app, version), start, end)
 
     def ask(self, question: str, app: str | None = None, history: Sequence[Turn | str] = (), top_k: int = 3) -> Answer:
         self.asked.append((question, app, tuple(history)))

@@ -9,11 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from corpus.datatypes import Policy
 from index.encoder import FakeEncoder
 from index.manifest import read_manifest
+from index.store import build_index
 from web.cli import EXIT_ANSWERED, EXIT_DECLINED, EXIT_UNUSABLE, EXIT_USAGE, Commands, run
 
-OLD = "一、收集\n我们收集手机号码，用于注册账号。\n二、注销\n您可以在“我的-设置-注销”里注销账号，我们在15天内处理。\n"
+OLD = (
+    "隐私政策\n一、收集\n我们收集手机号码，用于注册账号。\n"
+    "二、注销\n您可以在“我的-设置-注销”里注销账号，我们在15天内处理。\n"
+)
 NEW = OLD.replace("15天", "7天") + "三、未成年人\n我们不向未成年人提供服务。\n"
 
 
@@ -23,6 +28,7 @@ class Maintainer:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.index = folder / "index"
+        self.prepared = 0
 
     def __call__(self, *arguments: str | Path) -> tuple[int, str, str]:
         out, err = io.StringIO(), io.StringIO()
@@ -31,11 +37,14 @@ class Maintainer:
             serve=lambda *where: None,
             build_index=lambda folders, out: "",
             load_encoder=FakeEncoder,
-            prepare_index=lambda: None,
+            prepare_index=self.prepare,
             index=self.index,
         )
         code = run([str(one) for one in arguments], commands, out=out, err=err)
         return code, out.getvalue(), err.getvalue()
+
+    def prepare(self) -> None:
+        self.prepared += 1
 
     def file(self, name: str, text: str) -> Path:
         path = self.folder / name
@@ -67,11 +76,28 @@ def test_an_app_is_added_listed_and_shown_with_what_was_stated(maintainer: Maint
     assert [clause["path"] for clause in record["clauses"]] == [["一、收集"], ["二、注销"]]
 
 
+def test_a_text_that_reads_like_no_policy_is_taken_with_a_word_about_it(maintainer: Maintainer) -> None:
+    code, out, err = maintainer("corpus", "add", maintainer.file("天气.txt", "今天天气不错。\n明天也好。"))
+    assert code == EXIT_ANSWERED and out.startswith("added 天气")
+    assert "does not read like a privacy policy" in err
+
+
 def test_a_dry_run_shows_the_outline_and_changes_nothing(maintainer: Maintainer) -> None:
     code, out, _ = maintainer("corpus", "add", maintainer.file("甲.txt", OLD), "--dry-run")
     assert code == EXIT_ANSWERED
     assert "# 一、收集\n" in out and "我们收集手机号码" in out
     assert not maintainer.index.exists()
+    assert maintainer.prepared == 0
+    maintainer("corpus", "add", maintainer.folder / "甲.txt")
+    assert maintainer.prepared == 1
+
+
+def test_what_a_file_holds_moves_no_cursor(maintainer: Maintainer) -> None:
+    policy = Policy("甲\x1b[2J", OLD, operator="公司\u202e", aliases=("\x07",))
+    build_index([policy], maintainer.index, FakeEncoder())
+    for arguments in (("list",), ("show", policy.app, "--outline"), ("remove", "乙\x1b[2J")):
+        _, out, err = maintainer("corpus", *arguments)
+        assert not {"\x1b", "\x07", "\u202e"} & set(out + err)
 
 
 def test_the_good_files_of_a_batch_go_in_and_the_bad_ones_are_named(maintainer: Maintainer) -> None:
@@ -116,8 +142,13 @@ def test_what_is_stated_is_corrected_without_a_file(maintainer: Maintainer) -> N
     assert "contact: 400-1" in shown and "updated: 2024-05-06" in shown and "version 2" not in shown
     maintainer("corpus", "update", "--app", "甲", "--alias", "小甲")
     assert "aliases: 小甲\n" in maintainer("corpus", "show", "甲")[1]
-    maintainer("corpus", "update", "--app", "甲", "--alias", "")
-    assert "aliases: \n" in maintainer("corpus", "show", "甲")[1]
+    maintainer("corpus", "update", "--app", "小甲", "--alias", "甲甲", "--contact", "")
+    assert "aliases: 小甲、甲甲\n" in maintainer("corpus", "show", "小甲")[1]
+    assert "contact: —\n" in maintainer("corpus", "show", "甲甲")[1]
+    maintainer("corpus", "update", "--app", "甲", "--drop-alias", "小甲", "--alias", "甲")
+    assert "aliases: 甲甲\n" in maintainer("corpus", "show", "甲")[1]
+    maintainer("corpus", "add", maintainer.folder / "甲.txt", "--operator", "甲公司")
+    assert "operator: 甲公司\n" in maintainer("corpus", "show", "甲")[1]
 
 
 @pytest.mark.parametrize(
@@ -181,6 +212,11 @@ def test_a_damaged_index_is_repaired_by_the_command_that_the_error_names(maintai
     (segment / "units.json").write_text("[]")
     assert maintainer("index", "repair") == (EXIT_ANSWERED, f"the index at {maintainer.index} is whole\n", "")
     assert (segment / "units.json").read_text() != "[]"
+    maintainer("corpus", "update", maintainer.file("甲.txt", NEW))
+    (segment / "policy.json").write_text("{}")
+    code, out, _ = maintainer("index", "repair")
+    assert code == EXIT_DECLINED
+    assert "甲 · undated · " in out and "an old version, no longer to be cited" in out
 
 
 def test_the_doctor_finds_nothing_wrong_with_a_sound_index_and_names_what_mends_a_damaged_one(

@@ -27,7 +27,7 @@ from .fakes import HOSTILE, FakeAssistant
 POLICY_TEXT = f"一、注销\n您可以注销{HOSTILE}。我们会删除您的信息。\n二、联系我们\n请拨打客服电话。"
 
 
-def no_english(app: str, start: int, end: int) -> None:
+def no_english(app: str, start: int, end: int, version: str) -> None:
     """Stand for a corpus without renderings."""
 
 
