@@ -86,19 +86,26 @@ def serve(settings: Settings, host: str, port: int, root_path: str) -> None:
 
 
 def build_index(settings: Settings, policies: Sequence[Path], out: Path | None) -> str:
-    """Build an index of folders of policies; return what to tell the operator."""
+    """Build an index of folders of policies, without a folder the default one; return what to tell the operator."""
     from corpus.load import default_policies_folder, load_policies
     from index.encoder import load_encoder
-    from index.store import build_index, default_index_folder
+    from index.store import build_index, default_index_folder, open_default, read_versions
 
-    if policies and not (out or settings.index):
-        raise ValueError(
-            "say where an index of your own policies goes: --out PATH, or WENTIAO_INDEX in the environment"
-        )
-    folder = out or settings.index or default_index_folder()
+    encoder = load_encoder(settings.model)
+    folder = out or settings.index
+    if folder is None:
+        if policies:
+            raise ValueError(
+                "say where an index of your own policies goes: --out PATH, or WENTIAO_INDEX in the environment"
+            )
+        generation = open_default(encoder, progress=ProgressBar())
+        return f"{len(generation.segments)} policies indexed at {default_index_folder()}"
     loaded = load_policies(policies or [default_policies_folder()])
-    build_index(loaded, folder, load_encoder(settings.model), progress=ProgressBar())
-    return f"{len(loaded)} policies indexed at {folder}"
+    apps = {policy.app for policy in loaded}
+    gone = dict.fromkeys(one.app for one in read_versions(folder) if one.is_current and one.app not in apps)
+    build_index(loaded, folder, encoder, progress=ProgressBar())
+    told = f"{len(loaded)} policies indexed at {folder}"
+    return f"{told}; no longer in it: {', '.join(gone)}" if gone else told
 
 
 def prepare_index(settings: Settings) -> None:

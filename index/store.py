@@ -71,7 +71,7 @@ def build_index(policies: Sequence[Policy], out: Path, encoder: Encoder, *, prog
     """
     apps = {policy.app for policy in policies}
     with locked(out, create=True):
-        before = [version for version in _read_versions(out) if version.app in apps]
+        before = [version for version in read_versions(out) if version.app in apps]
         return write_policies(policies, out, encoder, before=before, progress=progress)
 
 
@@ -240,7 +240,7 @@ def open_default(encoder: Encoder, *, progress: Progress | None = None) -> Gener
     except IndexMismatchError as error:
         _log.warning("made anew from its own texts: %s", str(error).partition(";")[0])
     with locked(out, create=True):
-        before = _read_versions(out)
+        before = read_versions(out)
         added, lost = recover_policies(out, [one for one in before if one.is_current and not one.shipped])
         if lost:
             apps = "、".join(version.app for version in lost)
@@ -270,10 +270,11 @@ def recover_policies(out: Path, versions: Sequence[Version]) -> tuple[list[Polic
 def is_current(policies: Sequence[Policy], out: Path, encoder_fingerprint: str) -> bool:
     """Say whether the index at ``out`` answers from exactly ``policies`` and was made as it would be made now."""
     wanted = [segment_name(policy, encoder_fingerprint) for policy in policies]
-    return [version.segment for version in _read_versions(out) if version.is_current] == wanted
+    return [version.segment for version in read_versions(out) if version.is_current] == wanted
 
 
-def _read_versions(out: Path) -> tuple[Version, ...]:
+def read_versions(out: Path) -> tuple[Version, ...]:
+    """Return the versions of an index, of a damaged one those of the generation that was written last; else none."""
     try:
         return read_manifest(out).versions
     except IndexNotBuiltError:

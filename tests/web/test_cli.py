@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 import app as composition
+from corpus.datatypes import Policy
 from corpus.load import load_policies
 from index.encoder import FakeEncoder
-from index.store import build_index
+from index.maintain import add_policies
+from index.store import build_index, default_index_folder
 from retrieval import Assistant
 from web.cli import EXIT_ANSWERED, EXIT_DECLINED, EXIT_UNUSABLE, EXIT_USAGE, Commands, ProgressBar, run
 
@@ -215,3 +217,20 @@ def test_a_comparison_takes_a_question_or_a_topic(wentiao):
         assert (code, "a question or a --topic" in err) == (EXIT_USAGE, True)
     with pytest.raises(SystemExit):
         wentiao("search", "注销", "--topic", "weather")
+
+
+def test_building_the_default_index_again_keeps_what_was_added_and_a_folder_says_what_falls_out(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setattr("index.encoder.load_encoder", lambda model=None: FakeEncoder())
+    settings = composition.Settings()
+    assert composition.build_index(settings, [], None).startswith("5 policies indexed at ")
+    add_policies(default_index_folder(), [Policy("甲应用", "我们存储您的个人信息。")], FakeEncoder())
+    assert composition.build_index(settings, [], None).startswith("6 policies indexed at ")
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    (folder / "乙应用.txt").write_text("我们不会出售您的信息。", encoding="utf-8")
+    told = composition.build_index(settings, [folder], default_index_folder())
+    assert told.startswith("1 policies indexed at ")
+    assert set(told.partition("no longer in it: ")[2].split(", ")) == {
+        *("津心办", "掌上海关", "口袋证件照", "汇容客", "昶联", "甲应用")
+    }
