@@ -89,7 +89,9 @@ def build_router(assistant: Assistant) -> APIRouter:
             return JSONResponse(answer().to_dict())
 
     @router.post("/api/v1/search", response_model=list[Passage])
-    def search(body: SearchBody) -> Response:
+    def search(request: Request, body: SearchBody) -> Response:
+        if body.topics and not assistant.knows_topics:
+            return problem_response("topics_unknown", 501, request_language(request))
         if body.app is not None:
             require(body.app)
         with answering():
@@ -103,6 +105,8 @@ def build_router(assistant: Assistant) -> APIRouter:
         language = request_language(request)
         if not body.model_fields_set & {"question", "topic"}:
             return respond(misfit([{"type": "missing", "loc": ("question",)}], CompareBody, language))
+        if body.topic and not assistant.knows_topics:
+            return problem_response("topics_unknown", 501, language)
         with answering():
             if body.topic:
                 rows = assistant.compare_topic(body.topic, body.apps, language=language)

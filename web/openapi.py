@@ -22,8 +22,8 @@ EXAMPLES = Path(__file__).parent / "examples.json"
 POSTED = ("not_json", "foreign_origin", "method", "body_too_large", "question_too_long", "name_too_long", "invalid")
 PROBLEMS: dict[str, tuple[str, ...]] = {
     "ask": (*POSTED, "history_too_long", "top_k_out_of_range", "failed"),
-    "search": (*POSTED, "unknown_app", "top_k_out_of_range", "failed"),
-    "compare": (*POSTED, "too_many_apps", "failed"),
+    "search": (*POSTED, "unknown_app", "top_k_out_of_range", "topics_unknown", "failed"),
+    "compare": (*POSTED, "too_many_apps", "topics_unknown", "failed"),
     "apps": ("method", "failed"),
     "read_policy": ("unknown_app", "method", "name_too_long", "failed"),
     "profile": ("unknown_app", "method", "name_too_long", "invalid", "failed"),
@@ -49,6 +49,7 @@ SAMPLES: dict[str, tuple[int, dict[str, object]]] = {
     "name_too_long": (422, {"field": "app", "given": 130, "allowed": MAX_NAME_CHARACTERS}),
     "invalid": (422, {"problems": "…", "allowed": "question, …"}),
     "failed": (500, {}),
+    "topics_unknown": (501, {}),
     "not_ready": (503, {}),
 }
 """Status of each problem, and values for its example."""

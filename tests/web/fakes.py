@@ -165,6 +165,10 @@ class FakeAssistant:
     def is_on_topic(self, question: str) -> bool:
         return bool(question.strip()) and not re.search("天气|weather", question)
 
+    @property
+    def knows_topics(self) -> bool:
+        return True
+
     def pinned(self) -> AbstractContextManager[None]:
         return nullcontext()
 

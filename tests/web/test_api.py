@@ -425,3 +425,13 @@ def test_a_search_counts_among_the_threads_until_it_ends_though_its_caller_has_g
 def test_a_caller_who_goes_away_ends_the_stream() -> None:
     chunks = stream_until(Waiting(), then="disconnect")
     assert [read_events(chunk)[0][0] for chunk in chunks] == ["progress", "progress"]
+
+
+def test_a_model_without_topics_says_so() -> None:
+    class Plain(FakeAssistant):
+        knows_topics = False
+
+    with TestClient(build_app(Plain()), raise_server_exceptions=False) as plain:
+        for path, body in (("search", {"query": "注销", "topics": ["rights"]}), ("compare", {"topic": "rights"})):
+            response = plain.post(f"/api/v1/{path}", json=body)
+            assert (response.status_code, response.json()["type"]) == (501, "urn:wentiao:problem:topics-unknown")
