@@ -296,6 +296,11 @@ class Assistant:
         judged = self._rows(subjects, (asked, self._encode(asked)), self._segments)
         return (row for row, _ in judged)
 
+    @property
+    def knows_topics(self) -> bool:
+        """Whether clauses have topics: with the model that their classifier was trained for."""
+        return self._topic_classifier is not None
+
     def topics(self, app: str) -> Mapping[str, tuple[Topic, ...]]:
         """Return the practice topics of every clause of ``app``'s current version by clause id, none for some.
 
