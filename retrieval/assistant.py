@@ -19,6 +19,7 @@ from corpus.renderings import render_span
 from corpus.topics import Topic
 from retrieval.answer import answer_line, cite, distinct, facts_of, passage_of, stated_line
 from retrieval.apps import AppResolver, Resolution
+from retrieval.cells import Sounding
 from retrieval.datatypes import MAX_ROWS, Answer, Citation, Fact, Language, Passage, Profile, Row, Turn
 from retrieval.decide import Decision, answer_features, load_decision
 from retrieval.gloss import Glosser
@@ -393,7 +394,12 @@ class Assistant:
         :raises ValueError: if the app is not in the index.
         """
         segment = self._segment(app)
-        return make_profile(segment, [rank_twice(segment, *one, self._reranker)[0] for one in self._profile_phrasings])
+        verdicts = [self._judge(segment, one) for one in self._profile_phrasings]
+        soundings = [
+            Sounding(one.asked, one.ranking, one.confidence if self._is_answered(one) else 0.0) for one in verdicts
+        ]
+        judged = self._topic_classifier.judge(segment) if self._topic_classifier else None
+        return make_profile(segment, soundings, judged)
 
     def rendering(self, app: str, start: int, end: int, version: str | None = None) -> str | None:
         """Return the unofficial English of what ``app``'s policy says from ``start`` to ``end``; ``None`` without one.

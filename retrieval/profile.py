@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from retrieval.cells import SOUGHT, SoughtCell, find_sentence
+from retrieval.cells import SOUGHT, SoughtCell, Sounding, find_sentence
 from retrieval.collection import collection_rows
 from retrieval.datatypes import CELL_COLUMNS, CELL_KEYS, Cell, CellKey, Citation, Fact, ListKey, Profile, ProfileRow
 from retrieval.facts import find_facts
@@ -16,7 +16,7 @@ from retrieval.sharing import sharing_rows
 
 if TYPE_CHECKING:
     from index.segment import Segment
-    from retrieval.search import Ranking
+    from retrieval.topics import Judged
 
 _READERS: Mapping[ListKey, Callable[[Segment], list[FoundRow]]] = {
     "collection": collection_rows,
@@ -31,23 +31,24 @@ def all_phrasings() -> tuple[str, ...]:
     return tuple(phrasing for sought in SOUGHT for phrasing in sought.phrasings)
 
 
-def make_profile(segment: Segment, rankings: Sequence[Ranking]) -> Profile:
-    """Read the profile of a policy from its outline and from its rankings.
+def make_profile(segment: Segment, soundings: Sequence[Sounding], judged: Judged | None = None) -> Profile:
+    """Read the profile of a policy from its outline, its rankings and the topics of its clauses.
 
-    :param rankings: one for each of :func:`all_phrasings`, in that order.
+    :param soundings: one for each of :func:`all_phrasings`, in that order.
+    :param judged: ``None`` where the model has no topics.
     """
     cells: dict[CellKey, Cell] = {}
-    asked = iter(rankings)
+    sounded = iter(soundings)
     for sought in SOUGHT:
-        cells[sought.key] = _sentence_cell(segment, sought, [next(asked) for _ in sought.phrasings])
+        cells[sought.key] = _sentence_cell(segment, sought, [next(sounded) for _ in sought.phrasings], judged)
     for key, read in _READERS.items():
         cells[key] = Cell(key, columns=CELL_COLUMNS[key], rows=_rows(segment, read(segment)))
     policy = segment.policy
     return Profile(policy.app, policy.policy_id, policy.sha256, policy.date, tuple(cells[key] for key in CELL_KEYS))
 
 
-def _sentence_cell(segment: Segment, sought: SoughtCell, rankings: Sequence[Ranking]) -> Cell:
-    found = find_sentence(segment, sought, rankings)
+def _sentence_cell(segment: Segment, sought: SoughtCell, soundings: Sequence[Sounding], judged: Judged | None) -> Cell:
+    found = find_sentence(segment, sought, soundings, judged)
     if found is None:
         return Cell(sought.key)
     citation = cite_span(segment, *found)
