@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import re
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial, reduce
 from itertools import pairwise
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from corpus.blocks import ends_sentence
 from corpus.numbering import Marker, read_marker
-from corpus.printed import WIDE
+from corpus.printed import WIDE, print_number
 from corpus.rulings import Grid, Ruling, find_grids, trace_box
 
 if TYPE_CHECKING:
@@ -26,21 +27,72 @@ _PAGE_NUMBER = re.compile(
     r"[-–—~·|\s]*",
     re.IGNORECASE,
 )
+_ROMAN_PAGE = re.compile(r"[-–—~·|\s]*(?P<page>[ivxlc]{1,8}|[IVXLC]{1,8})[-–—~·|\s]*")
+_DATE = r"(?:\d{4}|\d{1,2})[/.-]\d{1,2}[/.-](?:\d{4}|\d{1,2})"
+_PRINTED_BY = re.compile(
+    rf"(?:https?|file)://\S+|{_DATE}[,，]?(?:上午|下午)?\d{{1,2}}:\d{{2}}(?:[AP]M)?"
+)  # no white space
 _WIDE_CHARACTER = re.compile(f"[{WIDE}]")
 _WORD = re.compile(r"[A-Za-z]+(?:-[A-Za-z]+)*")
 _ADDRESS = re.compile(r"(?:https?://|www\.|@)[!-~]*$")
 _EDGE_LINES = 3
+_EDGE = 108.0  # points from the head or foot of a page; margins are seldom wider than 1.5 inches
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Character:
+    """``made`` by PDFium for a gap, or else in the file: the ``drawn``-th of the page's texts, on the line ``base``."""
+
     text: str
     left: float
     right: float
     bottom: float
     top: float
     made: bool = False
-    """Whether it stands in the file, or PDFium put it there for a gap."""
+    drawn: int = -1
+    base: float = 0.0
+    size: float = 0.0
+
+
+@dataclass(frozen=True)
+class _Page:
+    number: int
+    characters: list[_Character]
+    grids: tuple[Grid, ...]
+    foot: float
+    head: float
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """What is drawn in one go on one line near the head or foot of a page; ``members`` are places in its characters.
+
+    ``edge`` is the distance of its base line from the head (above nought) or foot (below nought) of the page.
+    """
+
+    page: int
+    drawn: int
+    members: tuple[int, ...]
+    text: str
+    left: float
+    right: float
+    bottom: float
+    top: float
+    size: float
+    edge: float
+    in_table: bool
+
+    def covers(self, other: _Piece) -> bool:
+        wide = min(self.right, other.right) - max(self.left, other.left)
+        return wide > 0.1 * self.size and self._shares_height(other)
+
+    def is_laid_on(self, other: _Piece) -> bool:
+        """Whether it was drawn later at the same height, over the other or on a base line of its own."""
+        apart = self.covers(other) or (self._shares_height(other) and abs(self.edge - other.edge) > 0.3)
+        return apart and self.drawn > other.drawn
+
+    def _shares_height(self, other: _Piece) -> bool:
+        return min(self.top, other.top) - max(self.bottom, other.bottom) > 0.25 * self.size
 
 
 @dataclass(frozen=True)
@@ -63,7 +115,7 @@ class _Line:
 
     @property
     def key(self) -> str:
-        return re.sub(r"\d+", "0", re.sub(r"\s+", "", self.text))
+        return _shape(self.text)
 
 
 @dataclass(frozen=True)
@@ -92,7 +144,7 @@ def read_pdf(data: bytes, *, max_pages: int) -> str:
         raise ValueError("not a PDF that can be read (damaged, or cut off); save or download it again") from exc
     if len(document) > max_pages:
         raise ValueError(f"the PDF has {len(document)} pages; allowed are {max_pages}")
-    pages: list[list[_Line]] = []
+    drawn: list[_Page] = []
     pictures: list[int] = []
     characters = 0
     for number in range(len(document)):
@@ -102,7 +154,8 @@ def read_pdf(data: bytes, *, max_pages: int) -> str:
         characters += visible
         if visible < 4 and _is_picture(page):
             pictures.append(number + 1)
-        pages.append(_read_lines(found, number, find_grids(_read_rulings(page))))
+        _, foot, _, head = page.get_bbox()
+        drawn.append(_Page(number, found, find_grids(_read_rulings(page)), foot, head))
         page.close()
     if pictures and (characters < 20 or len(pictures) == len(document)):
         raise ValueError(
@@ -113,13 +166,15 @@ def read_pdf(data: bytes, *, max_pages: int) -> str:
         raise ValueError(f"pages that are pictures without text: {named}; text recognition (OCR) is needed first")
     if not characters:
         raise ValueError("no text in the PDF; if its pages show text, text recognition (OCR) is needed first")
+    running = _find_running(drawn, document.get_metadata_value("Title"))
+    pages = [_read_lines(_leave_out(page.characters, running[page.number]), page.number, page.grids) for page in drawn]
     unreadable = sum(_is_unreadable(c) for page in pages for line in page for c in line.text)
     if unreadable > 0.1 * characters:
         raise ValueError(
             f"{unreadable} of {characters} letters of the PDF have no meaning as text (its fonts do not say which they"
             " are); text recognition (OCR) is needed first"
         )
-    lines = [line for page in _without_furniture(pages) for line in page]
+    lines = [line for page in _without_furniture(pages, numbered=any(running)) for line in page]
     return "\n".join(_join_paragraphs(lines, _measure(lines))) + "\n" if lines else ""
 
 
@@ -147,7 +202,11 @@ def _read_characters(page: PdfPage) -> list[_Character]:
     import pypdfium2.raw as raw
 
     text_page = page.get_textpage()
-    box = raw.FS_RECTF()
+    box, matrix = raw.FS_RECTF(), raw.FS_MATRIX()
+    x, base = ctypes.c_double(), ctypes.c_double()
+    order: dict[int, int] = {}
+    for place, text_object in enumerate(page.get_objects(filter=[raw.FPDF_PAGEOBJ_TEXT], max_depth=15)):
+        order[_address(text_object.raw)] = place
     found: list[_Character] = []
     count = raw.FPDFText_CountChars(text_page.raw)
     pending = 0
@@ -168,13 +227,24 @@ def _read_characters(page: PdfPage) -> list[_Character]:
         raw.FPDFText_GetLooseCharBox(text_page.raw, index, box)
         text = " " if text.isspace() else text
         made = raw.FPDFText_IsGenerated(text_page.raw, index) == 1
-        found.append(_Character(text, box.left, box.right, box.bottom, box.top, made))
+        drawn, size = -1, 0.0
+        if not made:
+            drawn = order.get(_address(raw.FPDFText_GetTextObject(text_page.raw, index)), -1)
+            raw.FPDFText_GetCharOrigin(text_page.raw, index, x, base)
+            raw.FPDFText_GetMatrix(text_page.raw, index, matrix)
+            scale = abs(matrix.a * matrix.d - matrix.b * matrix.c) ** 0.5
+            size = raw.FPDFText_GetFontSize(text_page.raw, index) * scale
+        found.append(_Character(text, box.left, box.right, box.bottom, box.top, made, drawn, base.value, size))
     text_page.close()
     for index in range(len(found) - 1):  # a wide “ that was pushed under the ( before it comes first by its left edge
         one, other = found[index], found[index + 1]
         if one.text in "“‘《「" and other.text in "([" and one.right - other.left > 0.3 * (one.right - one.left):
             found[index], found[index + 1] = other, one
     return found
+
+
+def _address(pointer: object) -> int:
+    return ctypes.cast(pointer, ctypes.c_void_p).value or 0  # type: ignore[arg-type]
 
 
 def _read_rulings(page: PdfPage) -> list[Ruling]:
@@ -347,11 +417,158 @@ def _first_word(characters: Sequence[_Character], segment: Sequence[_Character])
     return segment[end].right - characters[0].left
 
 
+# -- what is drawn over the pages: page numbers and running lines, wherever the text stands
+
+
+def _find_running(pages: Sequence[_Page], title: str) -> list[set[int]]:
+    """For each page the places of the characters that a program drew at its head or foot beside or over the text.
+
+    A page number counts with the pages, in one form at one height; a running line comes back at one height, in
+    another size than the text's or drawn over it. What stands so outside the text alone is left to the lines' pass.
+    """
+    pieces = [list(_cut_pieces(page)) for page in pages]
+    sizes = Counter(round(c.size, 1) for page in pages for c in page.characters if c.drawn >= 0 and c.text != " ")
+    body = max(sizes, key=lambda size: sizes[size], default=0.0)
+    filled = sum(1 for page in pages if any(c.text.strip() for c in page.characters))
+    found: list[set[int]] = [set() for _ in pages]
+    if filled == 1:
+        only = next(page.number for page in pages if any(c.text.strip() for c in page.characters))
+        found[only].update(_find_printed(pieces[only], body, title))
+        return found
+    places: dict[tuple[str, int, int, int | None], dict[int, _Piece]] = {}
+    for piece in (piece for page in pieces for piece in page):
+        number = _read_page(piece.text)
+        if number is None and (piece.in_table or not piece.text.strip()):
+            continue
+        key = _shape(piece.text)
+        offset = None if number is None else number - piece.page
+        for height in (round(piece.edge / 2), round(piece.edge / 2) + 1):
+            places.setdefault((key, height, round(2 * piece.size), offset), {})[piece.page] = piece
+    for (_, _, _, offset), seen in places.items():
+        if not _differ_by_page({page: _arabic(piece.text) for page, piece in seen.items()}):
+            continue
+        one = next(iter(seen.values()))
+        apart = abs(one.size - body) > 0.08 * body or any(
+            piece.is_laid_on(other) for piece in seen.values() for other in pieces[piece.page]
+        )
+        bare = offset is not None and not apart and one.text.strip().isalnum()
+        if len(seen) < (3 if bare else max(2, min(3, filled))):
+            continue
+        if len(seen) < 0.4 * filled and (offset is None or not apart):
+            continue
+        if offset is None and (not apart or _is_clause(one.text)):
+            continue
+        for piece in seen.values():
+            found[piece.page].update(piece.members)
+    return found
+
+
+def _find_printed(pieces: Sequence[_Piece], body: float, title: str) -> Iterator[int]:
+    """Places of what a browser prints round the text of a page that has no other to compare.
+
+    It is smaller than the text, and is a number with its total, a date or an address, or the title beside them; or it
+    lies over the text, or is the number 1 that was drawn last.
+    """
+    title = re.sub(r"\s+", "", title)
+    small = [(piece, re.sub(r"\s+", "", piece.text)) for piece in pieces if piece.size < 0.92 * body]
+    sizes = [piece.size for piece, text in small if _is_printed(text, title)]
+    for piece, text in small:
+        beside = text == title and any(abs(size - piece.size) < 0.03 * piece.size for size in sizes)
+        over = any(piece.covers(other) for other in pieces if other.size > 1.05 * piece.size)
+        last = piece is pieces[-1] and _read_page(text) == 1
+        if over or beside or last or _is_printed(text, title):
+            yield from piece.members
+
+
+def _is_printed(text: str, title: str) -> bool:
+    rest, count = _PRINTED_BY.subn("", text.replace(title, "") if title else text)
+    return (count > 0 and (not rest or _read_page(rest) == 1)) or (_read_page(rest) == 1 and not rest.isalnum())
+
+
+def _cut_pieces(page: _Page) -> Iterator[_Piece]:
+    """What is drawn near the head and the foot, in the order in which it was drawn."""
+
+    def is_near(character: _Character) -> bool:
+        return character.base < page.foot + _EDGE or character.base > page.head - _EDGE
+
+    near = [(c.drawn, place) for place, c in enumerate(page.characters) if c.drawn >= 0 and is_near(c)]
+    members: list[int] = []
+    for _, place in sorted(near):
+        if members:
+            last, character = page.characters[members[-1]], page.characters[place]
+            level = abs(last.base - character.base) < 0.3 and abs(last.size - character.size) < 0.03 * last.size
+            if not level or not -0.6 * last.size < character.left - last.right < 2 * last.size:
+                yield from _make_piece(page, members)
+                members = []
+        members.append(place)
+    yield from _make_piece(page, members)
+
+
+def _make_piece(page: _Page, members: Sequence[int]) -> Iterator[_Piece]:
+    shown = [page.characters[place] for place in members if page.characters[place].text != " "]
+    if not shown:
+        return
+    left, right = min(c.left for c in shown), max(c.right for c in shown)
+    bottom, top = min(c.bottom for c in shown), max(c.top for c in shown)
+    base = shown[0].base
+    edge = page.head - base if base > (page.head + page.foot) / 2 else page.foot - base
+    centre = ((left + right) / 2, (bottom + top) / 2)
+    in_table = any(grid.find_cell(*centre) is not None for grid in page.grids)
+    text = "".join(page.characters[place].text for place in members)
+    yield _Piece(
+        page=page.number,
+        drawn=shown[0].drawn,
+        members=tuple(members),
+        text=text,
+        left=left,
+        right=right,
+        bottom=bottom,
+        top=top,
+        size=shown[0].size,
+        edge=edge,
+        in_table=in_table,
+    )
+
+
+def _leave_out(characters: Sequence[_Character], left_out: Collection[int]) -> list[_Character]:
+    """The other characters, without the spaces that PDFium made round those left out."""
+    if not left_out:
+        return list(characters)
+    kept = []
+    for place, character in enumerate(characters):
+        made_for_it = character.made and (place - 1 in left_out or place + 1 in left_out)
+        if place not in left_out and not made_for_it:
+            kept.append(character)
+    return kept
+
+
+def _read_page(text: str) -> int | None:
+    """The number of a text that is nothing but a page number, Roman ones included."""
+    match = _PAGE_NUMBER.fullmatch(_arabic(text).strip())
+    return int(match["page"]) if match else None
+
+
+def _arabic(text: str) -> str:
+    """The text with Arabic digits where it is a Roman page number."""
+    match = _ROMAN_PAGE.fullmatch(text)
+    number = (
+        next((n for n in range(1, 200) if print_number(n, "lower-roman") == match["page"].lower()), 0) if match else 0
+    )
+    return f"{text[: match.start('page')]}{number}{text[match.end('page') :]}" if match and number else text
+
+
+def _shape(text: str) -> str:
+    return re.sub(r"\d+", "0", re.sub(r"\s+", "", _arabic(text)))
+
+
 # -- page numbers and repeated lines
 
 
-def _without_furniture(pages: Sequence[Sequence[_Line]]) -> list[list[_Line]]:
-    """Leave out page numbers, and lines that come back at the same height at the edge of several pages."""
+def _without_furniture(pages: Sequence[Sequence[_Line]], *, numbered: bool) -> list[list[_Line]]:
+    """Leave out page numbers, and lines that come back at the same height at the edge of several pages.
+
+    :param numbered: whether page numbers were found already: then a number that does not come back is none.
+    """
     edges = [(index, line) for index, page in enumerate(pages) for line in (*page[:_EDGE_LINES], *page[-_EDGE_LINES:])]
     filled = sum(1 for page in pages if page)
     repeated: set[tuple[str, int]] = set()
@@ -368,7 +585,7 @@ def _without_furniture(pages: Sequence[Sequence[_Line]]) -> list[list[_Line]]:
         lines = list(page)
         for edge in (-1, 0):
             for _ in range(_EDGE_LINES):
-                if lines and _is_furniture(lines[edge], repeated, filled):
+                if lines and _is_furniture(lines[edge], repeated, filled, numbered=numbered):
                     if lines[edge].ruled and lines[edge].key not in tables:
                         break  # the head of a table, which comes back on each of its pages, stays once
                     lines.pop(edge)
@@ -387,14 +604,17 @@ def _differ_by_page(texts: Mapping[int, str]) -> bool:
     return all(len(set(counted)) == 1 or len(set(printed)) == 1 for counted, printed in columns)
 
 
-def _is_furniture(line: _Line, repeated: set[tuple[str, int]], filled: int) -> bool:
+def _is_furniture(line: _Line, repeated: set[tuple[str, int]], filled: int, *, numbered: bool) -> bool:
     comes_back = any((line.key, height) in repeated for height in (round(line.y / 4), round(line.y / 4) + 1))
     number = _PAGE_NUMBER.fullmatch(line.text.strip())
-    if number is not None and (line.y < 90 or comes_back):
+    if number is not None and ((line.y < 90 and not numbered) or comes_back):
         bare = line.text.strip().isdecimal()
         return not bare or abs(int(number["page"]) - line.page - 1) <= 1 or comes_back
-    is_clause = ends_sentence(line.text.rstrip()) or read_marker(line.text) is not None
-    return comes_back and filled > 1 and not is_clause
+    return comes_back and filled > 1 and not _is_clause(line.text)
+
+
+def _is_clause(text: str) -> bool:
+    return ends_sentence(text.rstrip()) or read_marker(text.lstrip()) is not None
 
 
 # -- lines to paragraphs

@@ -1,4 +1,10 @@
+import io
+from collections.abc import Callable, Sequence
+
 import pytest
+from reportlab.pdfbase import pdfmetrics
+from reportlab.pdfbase.cidfonts import UnicodeCIDFont
+from reportlab.pdfgen.canvas import Canvas
 
 from corpus.from_pdf import read_pdf
 
@@ -50,6 +56,87 @@ def test_a_running_line_that_counts_the_pages_goes_and_lines_that_differ_otherwi
     ]
     expected = [line for n in (1, 4, 9) for line in (f"{n}.短。", "我们收集您的手机号码。")]
     assert read(make_canvas_pdf(pages)).split("\n")[:-1] == expected
+
+
+# What Chromium draws over a page after its text, a glyph at a time: the text reaches into the margins.
+
+NUMERALS = ("i", "ii", "iii", "iv")
+Note = tuple[float, float, float, str]
+
+
+def mark_lines(pages: int, *, last: str) -> list[str]:
+    """Bodies of four lines, each line of the same length and none twice; ``last`` is the end of the fourth."""
+    marks = [chr(ord("一") + 40 * index) for index in range(4 * pages)]
+    rows = [f"{mark}{SENTENCE[1:]}" if (index + 1) % 4 else f"{mark}{last}" for index, mark in enumerate(marks)]
+    return ["\n".join(rows[4 * page : 4 * page + 4]) for page in range(pages)]
+
+
+def print_pages(bodies: Sequence[str], notes: Callable[[int], Sequence[Note]], *, title: str = "") -> bytes:
+    """Pages whose last line stands 18 points above the foot; then notes at x, y in a size: ``notes`` takes the page."""
+    pdfmetrics.registerFont(UnicodeCIDFont("STSong-Light"))
+    stream = io.BytesIO()
+    canvas = Canvas(stream, pagesize=(595, 842))
+    canvas.setTitle(title)
+    for number, body in enumerate(bodies, start=1):
+        rows = body.split("\n")
+        places = [(72.0, 822.0 - 15 * i, 10.0, row) for i, row in enumerate(rows[: len(rows) // 2])]
+        places += [(72.0, 18.0 + 15 * i, 10.0, row) for i, row in enumerate(reversed(rows[len(rows) // 2 :]))]
+        for x, y, size, text in (*places, *notes(number)):
+            for letter in text:
+                canvas.setFont("STSong-Light", size)
+                canvas.drawString(x, y, letter)
+                x += pdfmetrics.stringWidth(letter, "STSong-Light", size)
+        canvas.showPage()
+    canvas.save()
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("x", [20.0, 72.0, 197.0, 335.0, 540.0])
+@pytest.mark.parametrize("y", [19.5, 823.0])
+@pytest.mark.parametrize("form", ["{}", "第 {} 页 共 4 页", "{} / 4", "- {} -", "Page {} of 4", "roman"])
+def test_a_page_number_drawn_over_the_text_goes(form: str, x: float, y: float) -> None:
+    bodies = mark_lines(4, last=SENTENCE[1:])
+    data = print_pages(bodies, lambda n: [(x, y, 7, NUMERALS[n - 1] if form == "roman" else form.format(n))])
+    assert read(data).replace("\n", "") == "".join(bodies).replace("\n", "")
+
+
+def test_page_numbers_in_the_size_of_the_text_go_from_between_its_letters() -> None:
+    bodies = mark_lines(3, last=f"{SENTENCE[1:12]}。")
+    text = read(print_pages(bodies, lambda n: [(190, 20, 10, f"第 {n} 页")]))
+    assert text.replace("\n", "") == "".join(bodies).replace("\n", "")
+
+
+@pytest.mark.parametrize("pages", [1, 2, 5])
+def test_what_a_browser_prints_round_the_pages_goes(pages: int) -> None:
+    def notes(number: int) -> Sequence[Note]:
+        return [
+            (20, 826, 6.5, "2026/11/22 08:35"),
+            (200, 826, 6.5, "某某隐私政策"),
+            (20, 15, 6.5, "https://example.com/privacy?id=7"),
+            (550, 15, 6.5, f"{number}/{pages}"),
+        ]
+
+    bodies = mark_lines(pages, last=f"{SENTENCE[1:20]}。")
+    text = read(print_pages(bodies, notes, title="某某隐私政策"))
+    assert text.replace("\n", "") == "".join(bodies).replace("\n", "")
+
+
+def test_a_running_title_drawn_between_the_first_two_lines_goes() -> None:
+    bodies = mark_lines(3, last=f"{SENTENCE[1:20]}。")
+    text = read(print_pages(bodies, lambda n: [(150, 814, 7, "某某公司隐私政策")]))
+    assert text.replace("\n", "") == "".join(bodies).replace("\n", "")
+
+
+def test_numbers_of_clauses_at_the_edges_of_pages_stay() -> None:
+    bodies = [f"5.{n} 客户服务\n{n}.\n{SENTENCE}。\n{n + 7}." for n in (1, 2, 3, 4)]
+    text = read(print_pages(bodies, lambda n: [(300, 19, 7, f"{n}")]))
+    assert text == "\n".join(bodies) + "\n"
+
+
+def test_a_bare_number_at_the_foot_stays_where_the_page_numbers_are_others() -> None:
+    bodies = [f"{n * n}\n我们会答复。\n{SENTENCE}\n。\n{m}" for n, m in ((1, 3), (2, 2), (3, 7), (4, 9))]
+    text = read(print_pages(bodies, lambda n: [(300, 19, 7, f"{n} / 4")]))
+    assert text == "\n".join(bodies).replace("\n。", "。") + "\n"
 
 
 def test_a_number_that_is_no_page_number_stays() -> None:
