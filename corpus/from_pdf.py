@@ -414,6 +414,9 @@ def _first_word(characters: Sequence[_Character], segment: Sequence[_Character])
             end += 1
     while end + 1 < len(segment) and segment[end + 1].text in _CLOSERS:
         end += 1
+    if segment[end].text in "”’":  # browsers break no line between a closing quotation mark and a Latin word
+        while end + 1 < len(segment) and "!" <= segment[end + 1].text <= "~":
+            end += 1
     return segment[end].right - characters[0].left
 
 

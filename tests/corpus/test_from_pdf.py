@@ -144,6 +144,11 @@ def test_a_number_that_is_no_page_number_stays() -> None:
     assert read(make_canvas_pdf([page])) == f"{SENTENCE}。{SENTENCE[:20]}。\n2024\n{SENTENCE}。\n"
 
 
+def test_a_quoted_name_and_the_latin_word_after_it_are_not_parted() -> None:
+    page = lines(f"{SENTENCE}我们的关\n{SENTENCE}在掌上海\n关”Application的使用。")
+    assert read(make_canvas_pdf([page])) == f"{SENTENCE}我们的关{SENTENCE}在掌上海关”Application的使用。\n"
+
+
 def test_two_columns_are_read_one_after_the_other() -> None:
     left = [f"左{SENTENCE[:20]}"] * 11 + ["左完。"]
     right = [f"右{SENTENCE[:20]}"] * 11 + ["右完。"]
