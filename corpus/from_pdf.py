@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import re
 import statistics
+import sys
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -204,6 +205,7 @@ def _read_characters(page: PdfPage) -> list[_Character]:
     text_page = page.get_textpage()
     box, matrix = raw.FS_RECTF(), raw.FS_MATRIX()
     x, base = ctypes.c_double(), ctypes.c_double()
+    _, foot, _, head = page.get_bbox()
     order: dict[int, int] = {}
     for place, text_object in enumerate(page.get_objects(filter=[raw.FPDF_PAGEOBJ_TEXT], max_depth=15)):
         order[_address(text_object.raw)] = place
@@ -227,14 +229,17 @@ def _read_characters(page: PdfPage) -> list[_Character]:
         raw.FPDFText_GetLooseCharBox(text_page.raw, index, box)
         text = " " if text.isspace() else text
         made = raw.FPDFText_IsGenerated(text_page.raw, index) == 1
-        drawn, size = -1, 0.0
-        if not made:
+        drawn, size, level = -1, 0.0, 0.0
+        is_near = min(box.bottom - foot, head - box.top) < _EDGE
+        if not made and (is_near or index % 16 == 0):  # elsewhere a sample says how large the text is; saves memory
             drawn = order.get(_address(raw.FPDFText_GetTextObject(text_page.raw, index)), -1)
             raw.FPDFText_GetCharOrigin(text_page.raw, index, x, base)
             raw.FPDFText_GetMatrix(text_page.raw, index, matrix)
             scale = abs(matrix.a * matrix.d - matrix.b * matrix.c) ** 0.5
             size = raw.FPDFText_GetFontSize(text_page.raw, index) * scale
-        found.append(_Character(text, box.left, box.right, box.bottom, box.top, made, drawn, base.value, size))
+            level = base.value
+        character = sys.intern(text)
+        found.append(_Character(character, box.left, box.right, box.bottom, box.top, made, drawn, level, size))
     text_page.close()
     for index in range(len(found) - 1):  # a wide “ that was pushed under the ( before it comes first by its left edge
         one, other = found[index], found[index + 1]

@@ -145,8 +145,9 @@ def test_a_number_that_is_no_page_number_stays() -> None:
 
 
 def test_a_quoted_name_and_the_latin_word_after_it_are_not_parted() -> None:
-    page = lines(f"{SENTENCE}我们的关\n{SENTENCE}在掌上海\n关”Application的使用。")
-    assert read(make_canvas_pdf([page])) == f"{SENTENCE}我们的关{SENTENCE}在掌上海关”Application的使用。\n"
+    full = [f"{mark}{SENTENCE}在掌上海关" for mark in "甲乙丙丁戊己"]
+    page = lines("\n".join([*full, f"庚{SENTENCE}", "关”Application的使用。"]))
+    assert read(make_canvas_pdf([page])) == f"{''.join(full)}庚{SENTENCE}关”Application的使用。\n"
 
 
 def test_two_columns_are_read_one_after_the_other() -> None:
