@@ -35,6 +35,7 @@ WORDING = 1.5  # one step between a surer wording and the next
 HEADING = 1.5  # standing under a heading that names the subject
 FACT = 1.2  # holding a fact of a kind that the cell wants
 TOPIC = 1.0  # standing in a clause on the cell's topic
+CONTINUES = 1.0  # adding to what a sentence before it says
 OUTSIDE = 2.0  # standing before the first heading, where policies say what they are going to say
 CANDIDATES = 3  # best clauses of an answered phrasing among which one on the matter is looked for
 LONGEST_LIST = 600  # characters of a list that is quoted from lead-in to last item
@@ -105,6 +106,7 @@ SOUGHT: tuple[SoughtCell, ...] = (
             r"|(?:设置|系统).{0,40}(?:权限|授权)[^。]{0,8}(?:关掉|关了|关闭|停用|禁用)",
             r"(?:自行|随时|可以?|有权|选择).{0,15}(?:关闭|取消|撤回|撤销|拒绝).{0,15}(?:权限|授权)",
             r"(?:拒绝|不同意|不授权|不开启|未开启|不授予|关闭).{0,25}权限|权限.{0,15}(?:拒绝|不同意|关闭)"
+            r"|如果?[您你]?(?:拒绝|不同意)(?:授权|开启|授予)[^。]{0,25}(?:无法|影响|不能)"
             r"|关闭.{0,12}(?:定位|位置|相机|摄像头|麦克风|通讯录|相册)",
         ),
         r"权限|授权",
@@ -123,7 +125,8 @@ SOUGHT: tuple[SoughtCell, ...] = (
             r"|(?:境内|中国大陆|内地|国内)[^。]{0,60}(?:存储|储存|存放|保存|留存)",
             r"(?:存储|储存|存放|保存)(?:于|在|到|至|地).{0,20}(?:服务器|数据中心|地区|国家|境外|新加坡|香港|美国|欧)",
             r"(?:服务器|机房|数据中心).{0,15}(?:位于|设在|设于)|(?:存|保管|放)(?:在|于)[^。]{0,25}(?:服务器|机房|数据中心)"
-            r"|(?:传输|转移|提供)(?:到|至|给)?.{0,4}境外",
+            r"|(?:传输|转移)(?:到|至|给)?.{0,4}境外"
+            r"|向.{0,6}境外[^。]{0,6}(?:提供|传输|转移)|全球[^。]{0,40}(?:存储|储存)",
         ),
         r"存储|储存|保存|存放|地[点域区]",
         r"跨境传输产生|特别注意|监管规定|终端用户",
@@ -151,7 +154,7 @@ SOUGHT: tuple[SoughtCell, ...] = (
         ("time_limit",),
         names=r"期|年|月|天|日|久|时间|时限",
         topics=("storage",),
-        rather_not=r"Cookie|缓存|日志|监控|回放|注销(?:后|账号后)",
+        rather_not=r"Cookie|缓存|日志|监控|回放|备份|^[^一-鿿]{0,6}(?:若|如)[^。，,]{0,10}法律|注销(?:后|账号后)",
     ),
     SoughtCell(
         "right_access",
@@ -162,14 +165,15 @@ SOUGHT: tuple[SoughtCell, ...] = (
             rf"|{_NEED}(?:访问|查阅|查询|查看){_WAY}",
             rf"(?:访问|查阅|查询|查看).{{0,25}}(?:个人|账[号户]|帐[号户]|[您你]的).{{0,12}}{_DATA}",
         ),
-        r"访问|查阅|查看|查询",
-        rf"查看.{{0,25}}{_POLICY}|未经授权|Cookie|第三方|[他好]友|附近|无法访问|可能无法|员工|服务器日志"
+        r"访问|查阅|查看|查询|权利",
+        rf"查看.{{0,25}}{_POLICY}|未经授权|Cookie|第三方|[他好]友|别人|允许他人|后续用户|其他用户|任何人|附近|无法访问|可能无法|员工|服务器日志"
         rf"|如果.{{0,4}}无法"
         r"|我们[^，。]{0,12}(?:申请|请求|收集|获取)"
         rf"|控制机制|授权人员|我们还?会收集|我[们方]访问|网络安全法|其他的投诉|{_REFUSED}",
         _RIGHT_FACTS,
         names=r"访问|查[阅询看]|浏览|看",
         topics=("rights",),
+        rather_not=r"遇到[^。]{0,6}问题",
     ),
     SoughtCell(
         "right_copy",
@@ -183,12 +187,13 @@ SOUGHT: tuple[SoughtCell, ...] = (
             rf"|{_NEED}(?:复制|导出|副本){_WAY}",
             rf"{_YOU}.{{0,30}}{_MAY}.{{0,40}}(?:复制|导出|拷贝|转移)[^。]{{0,25}}{_DATA}"
             rf"|(?:查阅|查看|访问|查询)[^。]{{0,10}}(?:复制|导出)|{_DATA}[^。]{{0,10}}(?:转移|导出)(?:至|到|给)"
-            r"[^。]{0,10}指定",
+            r"[^。]{0,10}指定"
+            r"|(?:复制|下载|导出)[^。]{0,6}个人信息",
         ),
-        r"副本|复制|转移|导出|携带",
-        r"非法|知识产权|镜像|缓存|传播|身份证|营业执照|版权|合并|转让|著作|商标|独立地",
+        r"副本|复制|转移|导出|携带|权利",
+        r"非法|知识产权|镜像|缓存|传播|身份证|营业执照|版权|合并|转让|著作|商标|独立地|境外|全球",
         _RIGHT_FACTS,
-        names=r"副本|复制|拷贝|导出|转移|携带|下载",
+        names=r"副本|复制|拷贝|导出|携带|下载|转移[^。]{0,12}(?:指定|给[您你])|一份[^。]{0,8}(?:信息|资料|数据)",
         topics=("rights",),
     ),
     SoughtCell(
@@ -198,15 +203,18 @@ SOUGHT: tuple[SoughtCell, ...] = (
             rf"{_YOU}?.{{0,30}}{_MAY}.{{0,45}}(?:更正|修改|更新|补充|完善|修正|更改|编辑|变更).{{0,40}}{_DATA}"
             rf"|(?:更正|修改|变更).{{0,25}}{_DATA}.{{0,8}}[:：].{{0,60}}(?:点击|通过|进入|-|>|＞|→)"
             r"|(?:错误|不准确|不完整).{0,25}(?:更正|修改|补充)"
+            rf"|{_YOU}.{{0,60}}{_MAY}.{{0,45}}(?:更正|修改|更改)[您你]的"
+            rf"|{_YOU}.{{0,12}}(?:需要|希望|想).{{0,40}}{_DATA}的?(?:变更|更正|修改)"
             rf"|{_NEED}(?:更正|修改|更改|补充){_WAY}",
             rf"(?:更正|修改|补充|更改).{{0,25}}(?:个人|账[号户]|帐[号户]|[您你]的).{{0,12}}{_DATA}",
         ),
-        r"更正|修改|更改|补充",
-        rf"{_POLICY}.{{0,12}}(?:修改|更新|修订|变更)|(?:修改|更新|修订|变更).{{0,8}}{_POLICY}|密码|未经授权|Cookie"
-        rf"|可能无法|如果.{{0,4}}无法|使用目的|{_REFUSED}",
+        r"更正|修改|更改|补充|权利",
+        rf"{_POLICY}.{{0,12}}(?:修改|更新|修订|变更)|(?:修改|更新|修订|变更).{{0,8}}{_POLICY}|^(?:(?!信息|资料).)*密码|未经授权|Cookie"
+        rf"|备份|可能无法|如果.{{0,4}}无法|使用目的|{_REFUSED}",
         _RIGHT_FACTS,
         names=r"更正|修改|更改|补充|完善|更新|改正|编辑|变更|纠正",
         topics=("rights",),
+        rather_not=r"该类信息|实[名人]认证|评价|评论",
     ),
     SoughtCell(
         "right_delete",
@@ -218,7 +226,7 @@ SOUGHT: tuple[SoughtCell, ...] = (
             rf"{_YOU}.{{0,30}}(?<!尽快)(?<!要求)(?:删除|清除).{{0,20}}{_DATA}",
             rf"(?:依据|按照|根据|应){_YOU}的?要求.{{0,12}}(?:删除|清除)",
         ),
-        r"删除|清除",
+        r"删除|清除|权利",
         r"Cookie|方式撤回|备份|若我们决定|一旦被响应|未成年|儿童|监护人|匿名化处理[。；]?$|可能无法|如果.{0,4}无法|更便捷"
         r"|更加便捷"
         rf"|身份验证|停止运营|{_REFUSED}",
@@ -232,6 +240,7 @@ SOUGHT: tuple[SoughtCell, ...] = (
         (
             rf"{_YOU}?.{{0,40}}{_MAY}.{{0,60}}(?:撤回|收回|撤销|改变|变更|取消|更改).{{0,25}}(?:同意|授权)",
             r"(?:改变|变更|更改|撤回|收回|撤销).{0,15}(?:同意|授权)",
+            rf"{_MAY}[^。]{{0,25}}(?:撤回|收回)[^。]{{0,12}}个人信息",
         ),
         r"撤回|撤销|改变|变更.{0,6}授权|授权同意|同意",
         r"(?:撤回|收回|撤销).{0,10}(?:决定|后|时)|^当|单独同意|Cookie|重新|事先|终端用户"
@@ -254,7 +263,7 @@ SOUGHT: tuple[SoughtCell, ...] = (
             rf"|{_NEED}(?:注销){_WAY}",
             r"注销.{0,8}(?:账|帐|用户)",
         ),
-        r"注销|删除.{0,4}[账帐]",
+        r"注销|删除.{0,4}[账帐]|权利",
         r"^(?:在|当|如果?)?[您你]?[^。]{0,8}注销(?:账[号户]|帐[号户])?之?(?:[后前时]|信息)|撤回全部|保障[您你]撤回"
         rf"|不再使用|{_REFUSED}",
         _RIGHT_FACTS,
@@ -298,13 +307,15 @@ SOUGHT: tuple[SoughtCell, ...] = (
         ("age",),
         names=r"未成年|儿童|周岁|青少年|孩子|\d+岁",
         topics=("special_groups",),
+        rather_not=r"^[^一-鿿]*[如若]果?[您你](?:是|为|作为)[^。，,]{0,15}(?:父母|监护人|家长)",
     ),
     SoughtCell(
         "changes",
         ("政策更新如何通知？", "我们可能适时修订本政策，变更时会以推送通知、弹窗、公告的形式告知您", "本政策如何更新"),
         (
             rf"(?:{_POLICY}|内容)[^。]{{0,25}}(?:修订|修改|变更|更新|调整|变化)[^。]{{0,80}}{_TOLD}"
-            rf"|(?:修订|修改|变更|更新)[^。]{{0,30}}{_POLICY}[^。]{{0,80}}{_TOLD}",
+            rf"|(?:修订|修改|变更|更新)[^。]{{0,30}}{_POLICY}[^。]{{0,80}}{_TOLD}"
+            rf"|重大(?:变更|更改|修改|变化|修订|调整)[^。]{{0,60}}{_TOLD}",
             r"更新版本.{0,30}(?:提醒|通知|告知)",
             rf"(?:可能|适时|不时|有权|保留)[^。]{{0,30}}(?:修订|修改|变更|更新|调整)[^。]{{0,20}}{_POLICY}"
             rf"|{_POLICY}[^。]{{0,15}}(?:适时|不时|可能)[^。]{{0,15}}(?:修订|修改|变更|更新|调整)",
@@ -312,8 +323,9 @@ SOUGHT: tuple[SoughtCell, ...] = (
         ),
         rf"更新|变更|修订|修改|通知|{_POLICY}的?(?:更新|变更|修订)|如何更新",
         r"更新日期|最近更新|清单|第三方|主要更新|本次更新|更新内容|^欢迎|^如(?:您|用户)?(?:继续|不同意)",
-        names=r"更新|变更|修订|修改|改动|改了|调整",
+        names=r"大改|更新|变更|修订|修改|改动|改了|调整",
         topics=("changes",),
+        rather_not=r"以便?告知[您你]具体的变化",
     ),
     SoughtCell(
         "contact",
@@ -333,7 +345,7 @@ SOUGHT: tuple[SoughtCell, ...] = (
         ("phone", "email", "address", "menu_path"),
         names=r"联系|反馈|咨询|电话|邮箱|邮件|热线|客服",
         topics=("contact",),
-        rather_not=r"第.{1,3}[条章节部](?!路)[^。]{0,12}(?:联系|方式)",
+        rather_not=r"第.{1,3}[条章节部](?!路)[^。]{0,12}(?:联系|方式)|受到侵害",
     ),
     SoughtCell(
         "court",
@@ -347,7 +359,7 @@ SOUGHT: tuple[SoughtCell, ...] = (
             r"|仲裁(?:委员会|机构)[^。]{0,15}(?:仲裁|解决|裁决)|(?:管辖|诉讼)[^。]{0,20}法院",
         ),
         r"争议|管辖|法律适用|适用法律|联系|其[他它]",
-        r"判决|裁定|EEA|欧洲|要求披露|强制|传票|司法机关|执行",
+        r"判决|裁定|犯罪|侦查|审判|EEA|欧洲|要求披露|强制|传票|司法机关|执行",
         ("court",),
         names=r"法院|仲裁|诉讼|起诉",
     ),
@@ -361,6 +373,7 @@ def _compiled(sought: SoughtCell) -> tuple[tuple[re.Pattern[str], ...], re.Patte
 
 _FOREWORD = re.compile("更便捷|更加便捷|向您阐述|将会阐述")  # says that something is going to be said
 _SUMMARY = re.compile("概要|摘要|引言|导言|前言|要点")
+_CONTINUES = re.compile(r"^[^一-鿿]{0,6}(?:此外|另外|同时|其中)|^[^。]{0,25}[您你](?:也|还|亦)(?:可|能|有权)")
 _EXAMPLE = re.compile(r"[（(](?:例如|比如|譬如|如[:：《])[^（）()]{0,200}[）)]")
 _LAW = re.compile(
     r"《[^》]{2,30}(?:法|条例|办法|规定|规范|标准)》[^，。；]{0,12}(?:规定|要求|明确)|^[^一-鿿]{0,6}(?:例如|比如|譬如)"
@@ -368,6 +381,9 @@ _LAW = re.compile(
 _OWN = re.compile("我[们司行方]|本(?:公司|平台|应用|软件|行|APP|App)|[您你]")
 _STEPS = re.compile("方式|路径|步骤|操作|流程|途径|渠道|方法|如下|以下")
 _TO_COME = re.compile(rf"(?:{_STEPS.pattern})[^。；]{{0,8}}[:：]?\\s*$")
+_UNFINISHED = re.compile(
+    r"^[^一-鿿]{0,8}(?:如|若|当|对于)(?:(?![您你]可以?|我们).)*[；;]\s*$", re.DOTALL
+)  # a case alone
 _STEP = re.compile(r"[^一-鿿]{0,8}(?:点击|进入|打开|选择|登[录陆]|勾选|前往|依次|返回|找到|在[“【「\"])")
 _CHILDREN = re.compile("未成年|儿童|孩子")  # a chapter with rights of its own
 
@@ -434,6 +450,7 @@ def _worded(
             score -= OUTSIDE * bool(first_path and not clause.path)
             score -= OUTSIDE * bool(_FOREWORD.search(sentence) or _SUMMARY.search(above))
             score -= OUTSIDE * bool(rather_not.search(sentence))
+            score -= CONTINUES * bool(_CONTINUES.search(sentence))
             score -= OUTSIDE * bool(clause.kind != "lead_in" and sentence.endswith((":", "：")))
             score -= OUTSIDE * bool(sought.key != "children" and _CHILDREN.search(above))
             score -= OUTSIDE * bool(clause.document and clause.document != segment.clauses[0].document)
@@ -481,11 +498,16 @@ def _complete(segment: Segment, sought: SoughtCell, found: FoundSentence) -> Fou
         return _first_items(segment, sought, found) if listed and _TO_COME.search(clause.text) else found
     if clause.lead_in and (step := _with_lead_in(segment, sought, found)):
         return step
-    if not sought.wanted:
-        return found
     first, last = segment.unit_range(found.ordinal)
     following = [unit for unit in segment.units[first + 1 : last] if unit.start >= found.end]
     text = segment.policy.text
+    while following and _UNFINISHED.search(text[found.start : found.end]):
+        unit = following.pop(0)
+        if unit.end - found.start > LONGEST_QUOTE:
+            break
+        found = found._replace(end=unit.end)
+    if not sought.wanted:
+        return found
     known = {fact.kind for fact in find_facts(text[found.start : found.end])}
     for unit in following[:1]:
         gained = {fact.kind for fact in find_facts(text[unit.start : unit.end])} - known
