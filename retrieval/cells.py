@@ -380,7 +380,7 @@ _LAW = re.compile(
 )
 _OWN = re.compile("我[们司行方]|本(?:公司|平台|应用|软件|行|APP|App)|[您你]")
 _STEPS = re.compile("方式|路径|步骤|操作|流程|途径|渠道|方法|如下|以下")
-_TO_COME = re.compile(rf"(?:{_STEPS.pattern})[^。；]{{0,8}}[:：]?\\s*$")
+_TO_COME = re.compile(rf"(?:{_STEPS.pattern})[^。；]{{0,40}}[:：]?\s*$")  # ends with the ways announced
 _UNFINISHED = re.compile(
     r"^[^一-鿿]{0,8}(?:如|若|当|对于)(?:(?![您你]可以?|我们).)*[；;]\s*$", re.DOTALL
 )  # a case alone
