@@ -231,7 +231,9 @@ def _read_characters(page: PdfPage) -> list[_Character]:
         made = raw.FPDFText_IsGenerated(text_page.raw, index) == 1
         drawn, size, level = -1, 0.0, 0.0
         is_near = min(box.bottom - foot, head - box.top) < _EDGE
-        if not made and (is_near or index % 16 == 0):  # elsewhere a sample says how large the text is; saves memory
+        if not made and (
+            is_near or index % 16 == 0 or text in _OPENERS
+        ):  # elsewhere a sample says how large the text is; saves memory
             drawn = order.get(_address(raw.FPDFText_GetTextObject(text_page.raw, index)), -1)
             raw.FPDFText_GetCharOrigin(text_page.raw, index, x, base)
             raw.FPDFText_GetMatrix(text_page.raw, index, matrix)
@@ -241,11 +243,21 @@ def _read_characters(page: PdfPage) -> list[_Character]:
         character = sys.intern(text)
         found.append(_Character(character, box.left, box.right, box.bottom, box.top, made, drawn, level, size))
     text_page.close()
+    spaces: set[int] = set()
     for index in range(len(found) - 1):  # a wide “ that was pushed under the ( before it comes first by its left edge
         one, other = found[index], found[index + 1]
-        if one.text in "“‘《「" and other.text in "([" and one.right - other.left > 0.3 * (one.right - one.left):
+        pushed = one.text in "“‘《「" and other.text in "(["
+        if (
+            one.text in _OPENERS
+            and other.text in _OPENERS
+            and 0 <= min(one.drawn, other.drawn) != max(one.drawn, other.drawn)
+        ):
+            pushed = other.drawn < one.drawn
+        if pushed and one.right - other.left > 0.3 * (one.right - one.left):
             found[index], found[index + 1] = other, one
-    return found
+            if index + 2 < len(found) and found[index + 2].made and found[index + 2].text == " ":
+                spaces.add(index + 2)  # PDFium made it after the wrong one
+    return [character for index, character in enumerate(found) if index not in spaces]
 
 
 def _address(pointer: object) -> int:

@@ -150,6 +150,17 @@ def test_a_quoted_name_and_the_latin_word_after_it_are_not_parted() -> None:
     assert read(make_canvas_pdf([page])) == f"{''.join(full)}庚{SENTENCE}关”Application的使用。\n"
 
 
+def test_opening_marks_that_lie_over_each_other_keep_the_order_in_which_they_were_drawn() -> None:
+    pdfmetrics.registerFont(UnicodeCIDFont("STSong-Light"))
+    stream = io.BytesIO()
+    canvas = Canvas(stream, pagesize=(595, 842))
+    for x, letter in ((72, "查"), (84, "阅"), (96, "“"), (95.3, "《"), (107.3, "隐"), (119.3, "私"), (131.3, "》")):
+        canvas.setFont("Helvetica" if letter == "“" else "STSong-Light", 12)
+        canvas.drawString(x, 740, letter)
+    canvas.save()
+    assert read(stream.getvalue()) == "查阅“《隐私》\n"
+
+
 def test_two_columns_are_read_one_after_the_other() -> None:
     left = [f"左{SENTENCE[:20]}"] * 11 + ["左完。"]
     right = [f"右{SENTENCE[:20]}"] * 11 + ["右完。"]
