@@ -214,7 +214,7 @@ SOUGHT: tuple[SoughtCell, ...] = (
         _RIGHT_FACTS,
         names=r"更正|修改|更改|补充|完善|更新|改正|编辑|变更|纠正",
         topics=("rights",),
-        rather_not=r"该类信息|实[名人]认证|评价|评论",
+        rather_not=r"该类信息|实[名人]认证|评价|评论|搜索",
     ),
     SoughtCell(
         "right_delete",
@@ -238,9 +238,9 @@ SOUGHT: tuple[SoughtCell, ...] = (
         "right_withdraw",
         ("怎么撤回同意？", "您可以通过以下方式改变授权范围或撤回您的授权同意", "改变您授权同意的范围或撤回授权"),
         (
-            rf"{_YOU}?.{{0,40}}{_MAY}.{{0,60}}(?:撤回|收回|撤销|改变|变更|取消|更改).{{0,25}}(?:同意|授权)",
+            rf"{_YOU}?.{{0,40}}{_MAY}.{{0,60}}(?:撤回|收回|撤销|改变|变更|取消|更改).{{0,25}}(?:同意|授权)"
+            rf"|{_MAY}[^。]{{0,25}}(?:撤回|收回)[^。]{{0,12}}个人信息",
             r"(?:改变|变更|更改|撤回|收回|撤销).{0,15}(?:同意|授权)",
-            rf"{_MAY}[^。]{{0,25}}(?:撤回|收回)[^。]{{0,12}}个人信息",
         ),
         r"撤回|撤销|改变|变更.{0,6}授权|授权同意|同意",
         r"(?:撤回|收回|撤销).{0,10}(?:决定|后|时)|^当|单独同意|Cookie|重新|事先|终端用户"
@@ -496,6 +496,8 @@ def _complete(segment: Segment, sought: SoughtCell, found: FoundSentence) -> Fou
         if whole[2] - whole[1] <= LONGEST_LIST:
             return FoundSentence(found.ordinal, whole[1], whole[2])
         return _first_items(segment, sought, found) if listed and _TO_COME.search(clause.text) else found
+    if found.end == clause.end and _TO_COME.search(clause.text) and clause.text.rstrip().endswith((":", "：")):
+        return _with_what_is_below(segment, found)
     if clause.lead_in and (step := _with_lead_in(segment, sought, found)):
         return step
     first, last = segment.unit_range(found.ordinal)
@@ -526,6 +528,16 @@ def _first_items(segment: Segment, sought: SoughtCell, found: FoundSentence) -> 
     ends = [span[2] if span else segment.clauses[item].end for item, span in zip(items, spans, strict=True)]
     fitting = [end for end in ends if end - found.start <= LONGEST_LIST]
     return found._replace(end=max(fitting)) if fitting else found
+
+
+def _with_what_is_below(segment: Segment, found: FoundSentence) -> FoundSentence:
+    """Return an announcement of ways that stand under headings of their own with as many as a quote may hold."""
+    path = segment.clauses[found.ordinal].path
+    for clause in segment.clauses[found.ordinal + 1 :]:
+        if clause.path[: len(path)] != path or clause.end - found.start > LONGEST_QUOTE:
+            break
+        found = found._replace(end=clause.end)
+    return found
 
 
 def _tells_way(sought: SoughtCell, text: str) -> bool:

@@ -235,3 +235,16 @@ def test_of_a_long_list_of_ways_the_first_are_quoted(shelve) -> None:
     assert found.startswith("您可以通过以下方式撤回您的授权同意:\n1.在“我的-设置-第1页”")
     assert found.endswith("多的授权;")
     assert len(found) <= 600
+
+
+def test_ways_under_headings_of_their_own_are_quoted_with_their_announcement(shelve) -> None:
+    text = """示例隐私政策
+一、您的权利
+您可以通过以下方式撤回您的授权同意:
+(一)系统权限
+在手机的设置里关闭相关权限。
+二、其余
+我们重视您。
+"""
+    found = profile(shelve([Policy("示例", text)]), "right_withdraw")
+    assert found == "您可以通过以下方式撤回您的授权同意:\n(一)系统权限\n在手机的设置里关闭相关权限。"
