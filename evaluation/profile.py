@@ -1,6 +1,6 @@
-"""The profile of the shipped policies against a sheet made by hand: ``python -m evaluation.profile``.
+"""The profile of the shipped policies against a sheet made from their texts: ``python -m evaluation profile``.
 
-The sheet was filled in from the raw text by somebody who had not seen a profile. A single cell is right when its quote
+The sheet was filled in from the raw text by a language model's session that had seen neither profile nor its rules. A single cell is right when its quote
 overlaps one of the sentences that the sheet gives, or when both say that the policy does not state it. A row of a list
 is found when a row's clause holds its anchor; it is right when every value that the sheet gives is there.
 """
@@ -178,7 +178,3 @@ def main(arguments: Sequence[str]) -> int:
 
     sys.stdout.write(report(score_assistant(Assistant.open()), verbose="--verbose" in arguments) + "\n")
     return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
