@@ -1,8 +1,9 @@
 """The profile of the shipped policies against a sheet made from their texts: ``python -m evaluation profile``.
 
-The sheet was filled in from the raw text by a language model's session that had seen neither profile nor its rules. A single cell is right when its quote
-overlaps one of the sentences that the sheet gives, or when both say that the policy does not state it. A row of a list
-is found when a row's clause holds its anchor; it is right when every value that the sheet gives is there.
+The sheet was filled in from the raw text by a language model's session that had seen neither a profile nor its rules.
+A single cell is right when its quote overlaps one of the sentences that the sheet gives, or when both say that the
+policy does not state it. A row of a list is found when a row's clause holds its anchor; it is right when every value
+that the sheet gives is there.
 """
 
 from __future__ import annotations
