@@ -98,6 +98,10 @@ class Segment:
         """Clause id -> ordinal."""
         return {clause.clause_id: ordinal for ordinal, clause in enumerate(self.clauses)}
 
+    def lead_in_text(self, clause: Clause) -> str | None:
+        """Return the text of the sentence that an item hangs on; ``None`` without one."""
+        return self.clauses[self.ordinals[clause.lead_in]].text if clause.lead_in else None
+
     @cached_property
     def dense(self) -> faiss.IndexFlatIP:
         """The vectors as an exact inner-product index."""

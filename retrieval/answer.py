@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from corpus.datatypes import Clause
 from corpus.messages import message
 from corpus.renderings import render_span
 from corpus.sentences import split_sentences
@@ -39,7 +38,7 @@ def passage_of(ranking: Ranking, ordinal: int, rank: int) -> Passage:
         clause_id=clause.clause_id,
         path=clause.address,
         label=clause.label,
-        lead_in=_lead_in_text(segment, clause),
+        lead_in=segment.lead_in_text(clause),
         text=clause.text,
         start=clause.start,
         end=clause.end,
@@ -108,28 +107,10 @@ def cite(ranking: Ranking, ordinal: int, asked: Asked) -> Citation:
     if whole is not None and whole[2] - whole[1] <= longest:
         head, start, end = whole
         clause = segment.clauses[head]
-        text_span = quote_span = (start, end)
     else:
-        text_span = (clause.start, clause.end)
-        quote_span = choose_quote(ranking, ordinal, asked)
-    policy = segment.policy
-    return Citation(
-        app=policy.app,
-        policy_id=policy.policy_id,
-        sha256=policy.sha256,
-        date=policy.date,
-        clause_id=clause.clause_id,
-        path=clause.address,
-        label=clause.label,
-        lead_in=_lead_in_text(segment, clause),
-        text=policy.text[slice(*text_span)],
-        text_start=text_span[0],
-        text_end=text_span[1],
-        quote=policy.text[slice(*quote_span)],
-        start=quote_span[0],
-        end=quote_span[1],
-        score=_shown_score(ranking, ordinal),
-    )
+        start, end = choose_quote(ranking, ordinal, asked)
+    lead_in, score = segment.lead_in_text(clause), _shown_score(ranking, ordinal)
+    return Citation.of(segment.policy, clause, start, end, lead_in=lead_in, score=score)
 
 
 def distinct(citations: Sequence[Citation]) -> tuple[Citation, ...]:
@@ -204,7 +185,3 @@ def shorten(text: str, length: int = TEXT_LENGTH) -> str:
 def _shown_score(ranking: Ranking, ordinal: int) -> float:
     """Return a clause's score as users see it, 0 to 1: a cosine and what words, facts and tokens add to it, cut off."""
     return round(min(max(float(ranking.score[ordinal]), 0.0), 1.0), 4)
-
-
-def _lead_in_text(segment: Segment, clause: Clause) -> str | None:
-    return segment.clauses[segment.ordinals[clause.lead_in]].text if clause.lead_in else None

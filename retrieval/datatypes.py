@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from corpus.datatypes import Clause, Policy
 
 Status = Literal["answered", "silent", "unknown_app", "which_app", "compared", "off_topic"]
 Language = Literal["zh", "zh-Hant", "en"]
@@ -106,6 +109,30 @@ class Citation(Payload):
     end: int
     score: float
 
+    @classmethod
+    def of(
+        cls, policy: Policy, clause: Clause, start: int, end: int, *, lead_in: str | None, score: float = 0.0
+    ) -> Citation:
+        """Cite ``clause`` and quote ``start`` to ``end`` of the policy; a quote that runs beyond it is shown whole."""
+        text_end = max(clause.end, end)
+        return cls(
+            app=policy.app,
+            policy_id=policy.policy_id,
+            sha256=policy.sha256,
+            date=policy.date,
+            clause_id=clause.clause_id,
+            path=clause.address,
+            label=clause.label,
+            lead_in=lead_in,
+            text=policy.text[clause.start : text_end],
+            text_start=clause.start,
+            text_end=text_end,
+            quote=policy.text[start:end],
+            start=start,
+            end=end,
+            score=score,
+        )
+
 
 @dataclass(frozen=True)
 class Row(Payload):
@@ -160,26 +187,24 @@ ListKey = Literal["collection", "permissions", "sharing", "sdks"]
 
 CellKey = ListKey | SentenceKey
 
-CELL_KEYS: tuple[CellKey, ...] = (
-    "collection",
-    "permissions",
-    "permissions_refusal",
-    "sharing",
-    "sdks",
-    "storage_place",
-    "storage_period",
-    "right_access",
-    "right_copy",
-    "right_correct",
-    "right_delete",
-    "right_withdraw",
-    "right_cancel",
-    "right_complaint",
-    "children",
-    "changes",
-    "contact",
-    "court",
-)
+PROFILE_PARTS: Mapping[str, tuple[CellKey, ...]] = {
+    "data": ("collection", "permissions", "permissions_refusal"),
+    "others": ("sharing", "sdks"),
+    "storage": ("storage_place", "storage_period"),
+    "rights": (
+        "right_access",
+        "right_copy",
+        "right_correct",
+        "right_delete",
+        "right_withdraw",
+        "right_cancel",
+        "right_complaint",
+    ),
+    "more": ("children", "changes", "contact", "court"),
+}
+"""The parts of a profile and their cells, in the order in which it shows them."""
+
+CELL_KEYS: tuple[CellKey, ...] = tuple(key for keys in PROFILE_PARTS.values() for key in keys)
 """Every cell, in the order in which a profile shows them."""
 
 CELL_COLUMNS: Mapping[ListKey, tuple[str, ...]] = {

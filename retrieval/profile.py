@@ -10,7 +10,7 @@ from retrieval.collection import collection_rows
 from retrieval.datatypes import CELL_COLUMNS, CELL_KEYS, Cell, CellKey, Citation, Fact, ListKey, Profile, ProfileRow
 from retrieval.facts import find_facts
 from retrieval.permissions import permission_rows
-from retrieval.rows import FoundRow, lead_text
+from retrieval.rows import FoundRow
 from retrieval.sdks import sdk_rows
 from retrieval.sharing import sharing_rows
 
@@ -73,22 +73,5 @@ def _rows(segment: Segment, found: Sequence[FoundRow]) -> tuple[ProfileRow, ...]
 
 def cite_span(segment: Segment, ordinal: int, start: int, end: int) -> Citation:
     """Return a citation of clause ``ordinal`` that quotes ``start`` to ``end``, which may run over clauses after it."""
-    clause, policy = segment.clauses[ordinal], segment.policy
-    text_end = max(clause.end, end)
-    return Citation(
-        app=policy.app,
-        policy_id=policy.policy_id,
-        sha256=policy.sha256,
-        date=policy.date,
-        clause_id=clause.clause_id,
-        path=clause.address,
-        label=clause.label,
-        lead_in=lead_text(segment, clause) or None,
-        text=policy.text[clause.start : text_end],
-        text_start=clause.start,
-        text_end=text_end,
-        quote=policy.text[start:end],
-        start=start,
-        end=end,
-        score=0.0,
-    )
+    clause = segment.clauses[ordinal]
+    return Citation.of(segment.policy, clause, start, end, lead_in=segment.lead_in_text(clause))

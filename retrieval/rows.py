@@ -82,7 +82,7 @@ def trimmed(text: str, span: Span, head: str = "", tail: str = "") -> Span:
 
 def lead_text(segment: Segment, clause: Clause) -> str:
     """Return the text of the sentence that an item hangs on; empty without one."""
-    return segment.clauses[segment.ordinals[clause.lead_in]].text if clause.lead_in else ""
+    return segment.lead_in_text(clause) or ""
 
 
 def is_main(segment: Segment, clause: Clause) -> bool:

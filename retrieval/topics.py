@@ -194,25 +194,9 @@ def cite_topic(segment: Segment, judged: Judged, topic: Topic) -> Citation | Non
     if best is None:
         return None
     ordinal, position, likelihood = best
-    policy, clause, unit = segment.policy, segment.clauses[ordinal], segment.units[position]
-    lead_in = segment.clauses[segment.ordinals[clause.lead_in]].text if clause.lead_in else None
-    return Citation(
-        app=policy.app,
-        policy_id=policy.policy_id,
-        sha256=policy.sha256,
-        date=policy.date,
-        clause_id=clause.clause_id,
-        path=clause.address,
-        label=clause.label,
-        lead_in=lead_in,
-        text=clause.text,
-        text_start=clause.start,
-        text_end=clause.end,
-        quote=policy.text[unit.start : unit.end],
-        start=unit.start,
-        end=unit.end,
-        score=round(likelihood, 3),
-    )
+    clause, unit = segment.clauses[ordinal], segment.units[position]
+    lead_in = segment.lead_in_text(clause)
+    return Citation.of(segment.policy, clause, unit.start, unit.end, lead_in=lead_in, score=round(likelihood, 3))
 
 
 def topic_facts(citation: Citation, topic: Topic) -> tuple[Fact, ...]:

@@ -1,8 +1,8 @@
-"""What changed between two versions of a policy: a page of its own without script, and lines for a terminal."""
+"""What changed between two versions of a policy: a page of its own without script."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -17,8 +17,8 @@ from retrieval.datatypes import Language
 from web.language import HTML_LANG, request_language
 from web.problems import answering
 from web.reader import ROOT, document, render_missing
-from web.render import PATH_SEPARATOR, reader_url
-from web.versions import changes_url, list_versions, name_version
+from web.render import reader_url
+from web.versions import HEADINGS, changes_url, clause_place, list_versions, name_version
 
 if TYPE_CHECKING:
     from index.manifest import Version
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 Pair = tuple[tuple[Policy, Sequence[Clause]], tuple[Policy, Sequence[Clause]]]
 """The old and the new version, each with its clauses."""
 
-HEADINGS = "headings"  # shown and chosen like a kind of change
 CONTEXT = 40  # characters kept on either side of a mark: a sentence
 OPENING = 20  # characters kept where a clause begins or ends
 MAX_WANTED_CHARACTERS = 80  # of a version that there is none of, when it is shown
@@ -203,15 +202,12 @@ def _side(
         quote = f'<blockquote lang="zh">{text}</blockquote>' if has_text else ""
         link = escape(message(f"changes.read_{side}", language))
         address = escape(ROOT + reader_url(app, clause.clause_id))
+        place = f'<span lang="zh">{escape(clause_place(clause))}</span>'
         parts.append(
-            f'<div class="place"><p><b>{escape(message(f"changes.{side}", language))}</b> '
-            f'<span lang="zh">{escape(_place(clause))}</span></p>{quote}<p><a href="{address}">{link}</a></p></div>'
+            f'<div class="place"><p><b>{escape(message(f"changes.{side}", language))}</b> {place}</p>'
+            f'{quote}<p><a href="{address}">{link}</a></p></div>'
         )
     return f'<div class="side">{"".join(parts)}</div>' if parts else ""
-
-
-def _place(clause: Clause) -> str:
-    return " · ".join(filter(None, (clause.label, PATH_SEPARATOR.join(clause.address))))
 
 
 def _marked(text: str, marks: Sequence[Span], tag: str, language: Language) -> str:
@@ -240,51 +236,3 @@ def _cut(text: str, language: Language, *, before: int, after: int) -> str:
     left_out = escape(message("changes.cut", language, count=count))
     told = f'<span class="cut" lang="{HTML_LANG[language]}">{left_out}</span>'
     return f"{escape(text[:before])}{told}{escape(text[-after:])}"
-
-
-# -- The terminal -----------------------------------------------------------------------------------------------------
-
-
-def format_changes(changes: Sequence[Change], language: Language, headings: Iterable[HeadingChange] = ()) -> str:
-    """Return the changes as lines for a terminal, counts first; ``[-…-]`` went, ``{+…+}`` came, as wdiff prints it."""
-    headings = tuple(headings)
-    counts = {**count_changes(changes), HEADINGS: len(headings)}
-    if not any(counts.values()):
-        return message("changes.none", language)
-    lines = [
-        " · ".join(
-            message("changes.count", language, kind=message(f"changes.{kind}", language), count=count)
-            for kind, count in counts.items()
-            if count
-        )
-    ]
-    for one in headings:
-        name = "heading_added" if one.old is None else "heading_removed" if one.new is None else "heading_reworded"
-        lines += ["", message(f"changes.{name}", language)]
-        lines += [f"  - {one.old}"] if one.old else []
-        lines += [f"  + {one.new}"] if one.new else []
-    for change in changes:
-        lines += ["", message(f"changes.{change.kind}", language), *_change_lines(change)]
-    return "\n".join(lines)
-
-
-def _change_lines(change: Change) -> list[str]:
-    old = [change.old, *(change.rest if change.kind == "merged" else ())]
-    new = [change.new, *(change.rest if change.kind == "split" else ())]
-    lines = []
-    for sign, clauses, marks, brackets in (
-        ("-", old, change.old_marks, ("[-", "-]")),
-        ("+", new, change.new_marks, ("{+", "+}")),
-    ):
-        for clause in filter(None, clauses):
-            lines.append(f"  {sign} {_place(clause)}".rstrip())
-            if change.kind != "moved" or sign == "+":
-                text = _bracketed(clause.text, marks, brackets) if clause is clauses[0] else clause.text
-                lines += [f"    {line.strip()}" for line in text.split("\n")]
-    return lines
-
-
-def _bracketed(text: str, marks: Sequence[Span], brackets: tuple[str, str]) -> str:
-    for start, end in reversed(marks):
-        text = f"{text[:start]}{brackets[0]}{text[start:end]}{brackets[1]}{text[end:]}"
-    return text

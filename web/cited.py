@@ -65,24 +65,8 @@ def cite_place(assistant: Assistant, place: str) -> Citation | None:
         return None
     if not _is_whole(clause, start, end, clauses.values()):
         start = end = clause.start
-    text_end = max(clause.end, end)
-    return Citation(
-        app=policy.app,
-        policy_id=policy.policy_id,
-        sha256=policy.sha256,
-        date=policy.date,
-        clause_id=clause_id,
-        path=clause.address,
-        label=clause.label,
-        lead_in=clauses[clause.lead_in].text if clause.lead_in else None,
-        text=policy.text[clause.start : text_end],
-        text_start=clause.start,
-        text_end=text_end,
-        quote=policy.text[start:end],
-        start=start,
-        end=end,
-        score=0.0,
-    )
+    lead_in = clauses[clause.lead_in].text if clause.lead_in else None
+    return Citation.of(policy, clause, start, end, lead_in=lead_in)
 
 
 def _is_whole(clause: Clause, start: int, end: int, clauses: Collection[Clause]) -> bool:

@@ -245,7 +245,7 @@ def _diff(options: argparse.Namespace, out: Path, bench: Workbench) -> int:
     from corpus.versions import diff_headings, diff_outlines
     from index.manifest import find_version
     from index.store import read_version
-    from web.changes import format_changes
+    from web.cli_diff import format_changes
 
     versions = _versions_of(out, options.app)
     if len(options.versions) > 2:

@@ -176,7 +176,7 @@ def render_page(assistant: Assistant, language: Language) -> str:
 
     apps = assistant.apps()
     # With another model than the one that they were trained for, clauses have no topics.
-    unoffered = "" if apps and assistant.topics(apps[0]) else " hidden"
+    unoffered = "" if apps and assistant.knows_topics else " hidden"
     topics = "".join(
         f'<option value="{topic}">{escape(message(f"topics.{topic}", language))}</option>' for topic in TOPICS
     )

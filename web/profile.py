@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
 from corpus.messages import message
-from retrieval.datatypes import CELL_KEYS, Cell, CellKey, Citation, Fact, Language, Profile, ProfileRow
+from retrieval.datatypes import CELL_KEYS, PROFILE_PARTS, Cell, Citation, Fact, Language, Profile, ProfileRow
 from web.language import request_language
 from web.problems import answering
 from web.reader import ROOT, document, render_missing
@@ -20,26 +20,6 @@ from web.render import English, reader_url
 
 if TYPE_CHECKING:
     from retrieval import Assistant
-
-PARTS: tuple[tuple[str, tuple[CellKey, ...]], ...] = (
-    ("data", ("collection", "permissions", "permissions_refusal")),
-    ("others", ("sharing", "sdks")),
-    ("storage", ("storage_place", "storage_period")),
-    (
-        "rights",
-        (
-            "right_access",
-            "right_copy",
-            "right_correct",
-            "right_delete",
-            "right_withdraw",
-            "right_cancel",
-            "right_complaint",
-        ),
-    ),
-    ("more", ("children", "changes", "contact", "court")),
-)
-"""The page's parts, with their cells in order; together they are :data:`~retrieval.datatypes.CELL_KEYS`."""
 
 
 def build_profile(assistant: Assistant) -> APIRouter:
@@ -71,7 +51,7 @@ def render_profile(profile: Profile, language: Language, english: English) -> st
         f'<section class="part" aria-labelledby="part-{name}"><h2 id="part-{name}">{say(f"part_{name}")}</h2>'
         + "".join(_cell(profile, profile.cell(key), language, english) for key in keys)
         + "</section>"
-        for name, keys in PARTS
+        for name, keys in PROFILE_PARTS.items()
     )
     content = f'<div class="columns">{_contents(profile, language)}<main class="profile">{parts}</main></div>'
     title = message("profile.title", language, app=profile.app)

@@ -10,9 +10,13 @@ from urllib.parse import urlencode
 
 from corpus.messages import message
 from retrieval.datatypes import Language
+from web.render import PATH_SEPARATOR
 
 if TYPE_CHECKING:
+    from corpus.datatypes import Clause
     from index.manifest import Version
+
+HEADINGS = "headings"  # of a diff: shown and chosen like a kind of change
 
 
 def version_url(app: str, policy_id: str) -> str:
@@ -72,3 +76,8 @@ def list_versions(
 
 def _link(address: str, text: str, version: str) -> str:
     return f'<a href="{escape(address)}" aria-label="{escape(text)}: {escape(version)}">{escape(text)}</a>'
+
+
+def clause_place(clause: Clause) -> str:
+    """Return where a clause stands: its label and the headings above it."""
+    return " · ".join(filter(None, (clause.label, PATH_SEPARATOR.join(clause.address))))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from corpus.datatypes import Policy
 from retrieval.collection import collection_rows
-from retrieval.rows import FoundRow
+
+from .listed import segment_of, values
 
 COLLECTION = """一、我们如何收集和使用您的个人信息
 1.当您注册账号时,您需要向我们提供您的手机号码、短信验证码,如您不提供,将无法注册。
@@ -16,17 +16,6 @@ COLLECTION = """一、我们如何收集和使用您的个人信息
 二、我们如何保护您的个人信息
 我们不会收集与服务无关的个人信息、通讯录、短信。
 """
-
-
-def segment_of(shelve, text: str):
-    [segment] = shelve([Policy("示例", text)]).generation.segments
-    return segment
-
-
-def values(segment, rows: list[FoundRow]) -> list[tuple[str, ...]]:
-    """Return the values as text; each lies inside the quote of its row."""
-    assert all(row.start <= start <= end <= row.end for row in rows for start, end in row.values)
-    return [tuple(segment.policy.text[start:end] for start, end in row.values) for row in rows]
 
 
 def test_what_is_collected_stands_beside_what_it_is_for(shelve) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from corpus.datatypes import Policy
 from retrieval.permissions import permission_rows
-from retrieval.rows import FoundRow
+
+from .listed import segment_of, values
 
 PERMISSIONS = """一、我们收集的信息
 在您使用本应用时,我们可能需要您开通以下权限:
@@ -12,17 +12,6 @@ PERMISSIONS = """一、我们收集的信息
 (2)开通终端系统的麦克风权限,用于语音搜索;
 您可以在系统设置中关闭相机权限。
 """
-
-
-def segment_of(shelve, text: str):
-    [segment] = shelve([Policy("示例", text)]).generation.segments
-    return segment
-
-
-def values(segment, rows: list[FoundRow]) -> list[tuple[str, ...]]:
-    """Return the values as text; each lies inside the quote of its row."""
-    assert all(row.start <= start <= end <= row.end for row in rows for start, end in row.values)
-    return [tuple(segment.policy.text[start:end] for start, end in row.values) for row in rows]
 
 
 def test_permissions_are_those_asked_for_and_not_those_switched_off(shelve) -> None:

@@ -6,13 +6,9 @@ import re
 
 import pytest
 
-from corpus.datatypes import Policy
 from retrieval.rows import LONGEST_SENTENCE, FoundRow, sentences_of, trimmed, within, without_repeats
 
-
-def segment_of(shelve, text: str):
-    [segment] = shelve([Policy("示例", text)]).generation.segments
-    return segment
+from .listed import segment_of
 
 
 def test_a_sentence_comes_without_the_printed_number_and_with_its_offsets(shelve) -> None:

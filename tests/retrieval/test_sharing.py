@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from corpus.datatypes import Policy
-from retrieval.rows import FoundRow
 from retrieval.sharing import sharing_rows
+
+from .listed import segment_of, values
 
 SHARING = """一、我们如何共享您的个人信息
 我们不会与其他公司共享您的个人信息,但以下情况除外:
@@ -16,17 +16,6 @@ SHARING = """一、我们如何共享您的个人信息
 二、安全
 我们采取加密措施。
 """
-
-
-def segment_of(shelve, text: str):
-    [segment] = shelve([Policy("示例", text)]).generation.segments
-    return segment
-
-
-def values(segment, rows: list[FoundRow]) -> list[tuple[str, ...]]:
-    """Return the values as text; each lies inside the quote of its row."""
-    assert all(row.start <= start <= end <= row.end for row in rows for start, end in row.values)
-    return [tuple(segment.policy.text[start:end] for start, end in row.values) for row in rows]
 
 
 def test_sharing_names_the_case_or_the_recipient(shelve) -> None:

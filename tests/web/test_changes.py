@@ -16,7 +16,7 @@ from corpus.datatypes import Policy
 from corpus.load import default_policies_folder, load_policies
 from corpus.parser import split_policy
 from corpus.versions import Change, HeadingChange, diff_headings, diff_outlines
-from web.changes import format_changes
+from web.cli_diff import format_changes
 from web.versions import changes_url
 
 from .application import build_app, served

@@ -210,6 +210,8 @@ def test_names_are_escaped_wherever_the_page_has_them() -> None:
 
 def test_no_topic_is_offered_where_the_model_knows_none() -> None:
     class Topicless(FakeAssistant):
+        knows_topics = False
+
         def topics(self, app: str) -> dict[str, Any]:
             return {}
 

@@ -6,15 +6,15 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from html import escape, unescape
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, cast, get_args
 from urllib.parse import quote
 
 import pytest
 from starlette.testclient import TestClient
 
 from corpus.messages import message
-from retrieval.datatypes import CELL_KEYS, Cell, Language, ProfileRow
-from web.profile import PARTS, render_profile
+from retrieval.datatypes import CELL_KEYS, PROFILE_PARTS, Cell, CellKey, Language, ProfileRow
+from web.profile import render_profile
 from web.render import profile_url, reader_url
 
 from .application import served
@@ -37,7 +37,8 @@ def article(page: str, key: str) -> str:
 def test_the_page_shows_every_cell_once_in_the_order_of_the_profile(client: TestClient) -> None:
     page = client.get(ADDRESS).text
     assert re.findall(r'<article class="matter" id="(\w+)">', page) == list(CELL_KEYS)
-    assert [key for _, keys in PARTS for key in keys] == list(CELL_KEYS)
+    assert [key for keys in PROFILE_PARTS.values() for key in keys] == list(CELL_KEYS)
+    assert sorted(CELL_KEYS) == sorted(key for kind in get_args(CellKey) for key in get_args(kind))
     assert re.findall(r'<a href="#(\w+)">', page) == list(CELL_KEYS)
 
 
