@@ -218,8 +218,7 @@ def _show(options: argparse.Namespace, out: Path, bench: Workbench) -> int:
             ]
         _print_json(record, bench)
         return 0
-    for name, value in _statements(policy).items():
-        _write(bench, f"{name}: {'、'.join(value) if isinstance(value, tuple) else value or '—'}")
+    _write_statements(policy, bench)
     for number, one in enumerate(versions, start=1):
         _say(
             bench,
@@ -454,12 +453,16 @@ def _statements(policy: Policy) -> dict[str, str | tuple[str, ...] | None]:
     }
 
 
+def _write_statements(policy: Policy, bench: Workbench) -> None:
+    for name, value in _statements(policy).items():
+        _write(bench, f"{name}: {'、'.join(value) if isinstance(value, tuple) else value or '—'}")
+
+
 def _show_outlines(policies: Sequence[Policy], bench: Workbench) -> None:
     from corpus.parser import parse_policy
 
     for policy in policies:
-        for name, value in _statements(policy).items():
-            _write(bench, f"{name}: {'、'.join(value) if isinstance(value, tuple) else value or '—'}")
+        _write_statements(policy, bench)
         _write(bench, f"\n{format_outline(policy, parse_policy(policy))}\n")
 
 
