@@ -9,3 +9,7 @@ class IndexNotBuiltError(RuntimeError):
 
 class IndexMismatchError(RuntimeError):
     """An index, or a file of it, is not what made it says. The message ends with the command that rebuilds it."""
+
+
+class StoreUnreachableError(RuntimeError):
+    """The vector store does not answer. The message says which, at which address, and what to look at."""

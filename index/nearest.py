@@ -1,0 +1,183 @@
+"""Units near a query over many segments: exactly while that is fast, else by an approximate FAISS index.
+
+The approximate index is a file in ``nearest/`` beside the segments, with a record named by its own hash that lists the
+segments in it and vouches for the file. It is made from the segments and can be thrown away at any time: segments that
+it lacks are searched exactly beside it, those that a reader does not see are passed over, and where it is damaged
+everything is searched exactly. What it finds is scored again with the vectors themselves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from index.manifest import replace_file
+from index.tokens import Floats
+
+if TYPE_CHECKING:
+    import faiss
+
+_log = logging.getLogger(__name__)
+
+FOLDER = "nearest"
+# Units that are searched exactly in less than 10 ms by one core of a machine that is busy: python -m evaluation scale
+EXACT_UNITS = 100_000
+PROBED = 48  # of the lists; with OVERFETCH recall@10 0.98 and more up to a million units: python -m evaluation scale
+OVERFETCH = 8  # times top_k are taken from the 8-bit vectors and scored again with the whole ones
+TRAINING_UNITS_PER_LIST = 40  # FAISS asks for 39 at least
+
+Vectors = Callable[[str], Floats]
+"""A segment's name -> its unit vectors."""
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """One unit near a query: its segment's name, its position among that segment's units, its cosine."""
+
+    segment: str
+    unit: int
+    score: float
+
+
+def search_exactly(query: Floats, top_k: int, segments: Collection[str], vectors: Vectors) -> list[Neighbour]:
+    """Return the ``top_k`` nearest units of ``segments``, best first, ties by segment and unit."""
+    import faiss
+
+    found: list[Neighbour] = []
+    for name in segments:
+        own = vectors(name)
+        scores, units = faiss.knn(query[np.newaxis], own, min(top_k, len(own)), metric=faiss.METRIC_INNER_PRODUCT)
+        found.extend(Neighbour(name, int(unit), float(score)) for unit, score in zip(units[0], scores[0], strict=True))
+    return best_first(found)[:top_k]
+
+
+def best_first(neighbours: Collection[Neighbour]) -> list[Neighbour]:
+    """Sort ``neighbours`` by score, ties by segment and unit."""
+    return sorted(neighbours, key=lambda one: (-one.score, one.segment, one.unit))
+
+
+class ApproximateUnits:
+    """An inverted file over 8-bit vectors of the units of many segments (Jégou et al., 2011), and where each stands."""
+
+    def __init__(self, lists: faiss.Index, segments: Mapping[str, int]) -> None:
+        """:param segments: name -> number of units, in the order in which they were added."""
+        self._lists = lists
+        self._names = list(segments)
+        self._starts = np.cumsum([0, *segments.values()])
+        self.segments = frozenset(segments)
+
+    @property
+    def unit_count(self) -> int:
+        """How many units are in it."""
+        return int(self._starts[-1])
+
+    @classmethod
+    def build(cls, segments: Mapping[str, int], vectors: Vectors) -> ApproximateUnits:
+        """Index the units of ``segments``, by name with their number of units."""
+        import faiss
+
+        total = sum(segments.values())
+        list_count = max(1, int(4 * total**0.5))
+        dimension = vectors(next(iter(segments))).shape[1]
+        lists = faiss.index_factory(dimension, f"IVF{list_count},SQ8", faiss.METRIC_INNER_PRODUCT)
+        lists.train(_sample(segments, vectors, TRAINING_UNITS_PER_LIST * list_count))
+        for name in segments:
+            lists.add(vectors(name))
+        return cls(lists, segments)
+
+    def search(self, query: Floats, top_k: int, segments: Collection[str], vectors: Vectors) -> list[Neighbour]:
+        """Return about the ``top_k`` nearest units of those of ``segments`` that are in it, best first."""
+        import faiss
+
+        wanted = min(top_k * OVERFETCH, self.unit_count)
+        while True:
+            parameters = faiss.SearchParametersIVF(nprobe=PROBED)
+            _, found = self._lists.search(query[np.newaxis], wanted, params=parameters)
+            ids = found[0][found[0] >= 0]
+            places = np.searchsorted(self._starts, ids, side="right") - 1
+            kept = [
+                (self._names[place], int(number - self._starts[place]))
+                for place, number in zip(places, ids, strict=True)
+                if self._names[place] in segments
+            ]
+            # Segments that went since are passed over; if they were many, more is taken.
+            if len(kept) >= min(top_k, wanted) or len(ids) < wanted or wanted == self.unit_count:
+                break
+            wanted = min(4 * wanted, self.unit_count)
+        exact = [Neighbour(name, unit, float(vectors(name)[unit] @ query)) for name, unit in kept]
+        return best_first(exact)[:top_k]
+
+    def save(self, folder: Path) -> None:
+        """Write it into ``folder`` in place of what is there."""
+        import faiss
+
+        content = faiss.serialize_index(self._lists).tobytes()
+        segments = dict(zip(self._names, np.diff(self._starts).tolist(), strict=True))
+        record = json.dumps({"sha256": hashlib.sha256(content).hexdigest(), "segments": segments}).encode()
+        name = hashlib.sha256(record).hexdigest()
+        folder.mkdir(exist_ok=True)
+        replace_file(folder / f"{name}.faiss", content)
+        replace_file(folder / f"{name}.json", record)
+        for path in folder.iterdir():
+            if path.stem != name:
+                path.unlink()
+
+    @classmethod
+    def load(cls, folder: Path) -> ApproximateUnits | None:
+        """Read what :meth:`save` wrote; ``None`` if there is nothing whole."""
+        import faiss
+
+        for path in sorted(folder.glob("*.json")):
+            content = path.with_suffix(".faiss")
+            try:
+                record = path.read_bytes()
+                with content.open("rb") as file:
+                    found = hashlib.file_digest(file, "sha256").hexdigest()
+            except FileNotFoundError:
+                continue
+            said = json.loads(record) if hashlib.sha256(record).hexdigest() == path.stem else {}
+            if said.get("sha256") == found:
+                # Mapped, so that several processes share it; on Windows FAISS cannot, and takes no such path either.
+                if os.name == "nt":
+                    return cls(faiss.deserialize_index(np.fromfile(content, np.uint8)), said["segments"])
+                return cls(faiss.read_index(str(content), faiss.IO_FLAG_MMAP), said["segments"])
+            _log.warning("%s is damaged and not used; questions across apps are slower until the next build", path)
+        return None
+
+
+def refresh_nearest(out: Path, segments: Mapping[str, int], vectors: Vectors) -> None:
+    """Make the approximate index of the index at ``out`` anew where too many units are in no such index.
+
+    :param segments: those of the generation, by name with their number of units.
+    """
+    folder = out / FOLDER
+    if sum(segments.values()) <= EXACT_UNITS:
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    held = ApproximateUnits.load(folder)
+    covered = held.segments if held else frozenset()
+    if sum(units for name, units in segments.items() if name not in covered) > EXACT_UNITS:
+        ApproximateUnits.build(segments, vectors).save(folder)
+
+
+def _sample(segments: Mapping[str, int], vectors: Vectors, count: int) -> Floats:
+    """Return about ``count`` unit vectors, evenly spread over all segments."""
+    total = sum(segments.values())
+    wanted: NDArray[np.int64] = np.unique(np.linspace(0, total - 1, min(count, total)).astype(np.int64))
+    starts = np.cumsum([0, *segments.values()])
+    rows = []
+    for name, start, end in zip(segments, starts, starts[1:], strict=False):
+        own = wanted[(wanted >= start) & (wanted < end)] - start
+        if len(own):
+            rows.append(vectors(name)[own])
+    return np.ascontiguousarray(np.vstack(rows), dtype=np.float32)

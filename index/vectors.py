@@ -1,0 +1,141 @@
+"""Where the unit vectors of an index are searched: one contract, and the index folder itself, which is the default."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from index.nearest import FOLDER, ApproximateUnits, Neighbour, best_first, search_exactly
+from index.tokens import Floats
+
+VECTORS = "vectors.npy"
+MOST_MAPPED = 20_000  # files; Linux lets a process map 65,530
+
+
+class VectorStore(Protocol):
+    """Searches the unit vectors of an index; its folder holds them too, so a store can be filled again.
+
+    A segment is named by its content and never changes. Which segments a reader sees is decided by the generation
+    alone, so that a store that holds more, or is half filled, shows nothing of it.
+
+    Every method raises :class:`~index.errors.StoreUnreachableError` where the store does not answer.
+    """
+
+    def put(self, vectors: Mapping[str, Floats]) -> None:
+        """Make segments searchable, durably when this returns; those that are there already are left as they are.
+
+        :param vectors: by a segment's name, float32 of shape (units, dimension), rows of unit length.
+        """
+        ...
+
+    def missing(self, segments: Mapping[str, int]) -> tuple[str, ...]:
+        """Return which of ``segments``, by name with their number of units, are not there whole."""
+        ...
+
+    def scores(self, segment: str, unit_count: int, query: Floats) -> Floats:
+        """Return the exact cosine of every unit of a segment with ``query``: float32 of shape (units,)."""
+        ...
+
+    def nearest(self, query: Floats, top_k: int, segments: Collection[str]) -> tuple[Neighbour, ...]:
+        """Return the ``top_k`` units of ``segments`` nearest to ``query``, best first, ties by segment and unit."""
+        ...
+
+    def keep_only(self, segments: Collection[str]) -> None:
+        """Take out every segment that is not named."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what is open."""
+        ...
+
+
+def open_store(address: str | None, out: Path, *, fingerprint: str, dimension: int) -> VectorStore:
+    """Open the vector store of the index at ``out``.
+
+    :param address: ``None`` for the index folder itself; ``milvus://HOST:PORT`` or ``milvus+https://HOST:PORT`` for a
+        server or cluster; the path of a Milvus Lite file, which ends in ``.db``.
+    :param fingerprint: that of the encoder: vectors of two encoders do not compare.
+    :raises ValueError: if the address is none of these.
+    """
+    if not address:
+        return FolderVectors(out)
+    if address.startswith(("milvus://", "milvus+https://")) or address.endswith(".db"):
+        from index.milvus import MilvusVectors
+
+        return MilvusVectors(address, fingerprint=fingerprint, dimension=dimension)
+    allowed = "milvus://HOST:PORT, milvus+https://HOST:PORT or a file that ends in .db"
+    raise ValueError(f"the vector store must be {allowed}, got {address!r}")
+
+
+class FolderVectors:
+    """The vectors as the segments hold them, mapped into memory and read where a question needs them."""
+
+    def __init__(self, out: Path) -> None:
+        self._out = out
+        self._lock = threading.Lock()
+        self._mapped: OrderedDict[str, Floats] = OrderedDict()
+        self._approximate: ApproximateUnits | None = None
+        self._seen_record: tuple[str, ...] | None = None
+
+    def put(self, vectors: Mapping[str, Floats]) -> None:
+        """Do nothing: whoever writes the segments has written them."""
+
+    def missing(self, segments: Mapping[str, int]) -> tuple[str, ...]:
+        """Return which of ``segments`` have no vectors, or another number."""
+        return tuple(name for name, units in segments.items() if self._count(name) != units)
+
+    def scores(self, segment: str, unit_count: int, query: Floats) -> Floats:
+        """Return the exact cosine of every unit of a segment with ``query``: float32 of shape (units,)."""
+        return np.asarray(self.vectors(segment) @ query)
+
+    def nearest(self, query: Floats, top_k: int, segments: Collection[str]) -> tuple[Neighbour, ...]:
+        """Return the ``top_k`` units of ``segments`` nearest to ``query``, best first, ties by segment and unit."""
+        approximate = self._open_approximate()
+        if approximate is None:
+            return tuple(search_exactly(query, top_k, segments, self.vectors))
+        found = approximate.search(query, top_k, segments, self.vectors)
+        beside = [name for name in segments if name not in approximate.segments]
+        return tuple(best_first([*found, *search_exactly(query, top_k, beside, self.vectors)])[:top_k])
+
+    def keep_only(self, segments: Collection[str]) -> None:
+        """Do nothing: pruning the index deletes the segments themselves."""
+
+    def close(self) -> None:
+        """Unmap everything."""
+        with self._lock:
+            self._mapped.clear()
+            self._approximate, self._seen_record = None, None
+
+    def vectors(self, segment: str) -> Floats:
+        """Return the unit vectors of a segment, float32 of shape (units, dimension), read-only."""
+        with self._lock:
+            mapped = self._mapped.get(segment)
+            if mapped is not None:
+                self._mapped.move_to_end(segment)
+                return mapped
+        mapped = np.load(self._out / "segments" / segment / VECTORS, mmap_mode="r", allow_pickle=False)
+        with self._lock:
+            self._mapped[segment] = mapped
+            if len(self._mapped) > MOST_MAPPED:
+                self._mapped.popitem(last=False)
+        return mapped
+
+    def _count(self, segment: str) -> int:
+        try:
+            return len(self.vectors(segment))
+        except (OSError, ValueError):
+            return -1
+
+    def _open_approximate(self) -> ApproximateUnits | None:
+        folder = self._out / FOLDER
+        record = tuple(sorted(path.name for path in folder.glob("*.json"))) if folder.is_dir() else ()
+        with self._lock:
+            if record != self._seen_record:
+                self._approximate = ApproximateUnits.load(folder) if record else None
+                self._seen_record = record
+            return self._approximate
