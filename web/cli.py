@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
@@ -14,6 +14,7 @@ from corpus.topics import TOPICS
 from retrieval.datatypes import Language
 from retrieval.question import detect_language
 from web.cli_corpus import Workbench, run_corpus, take_corpus, take_index
+from web.cli_stages import run_profiled
 from web.evidence import NotEvidenceError, check_evidence, read_evidence
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ examples:
   wentiao corpus add policies.zip --dry-run
   wentiao corpus update 2026.docx --app 昶联 && wentiao corpus diff 昶联
   wentiao doctor
+  wentiao ask "津心办怎么注销账号" --profile
 """
 
 
@@ -91,6 +93,7 @@ def make_parser(commands: Commands) -> argparse.ArgumentParser:
     ask.add_argument("question", metavar="QUESTION")
     ask.add_argument("--app", help="ask about this app only")
     ask.add_argument("--json", action="store_true", help="print the answer as JSON")
+    _take_profile(ask)
 
     search = verbs.add_parser("search", help="list the clauses nearest to a query")
     search.add_argument("query", metavar="QUERY")
@@ -100,12 +103,14 @@ def make_parser(commands: Commands) -> argparse.ArgumentParser:
         "--topic", action="append", default=[], choices=TOPICS, help="only clauses on this topic; may be repeated"
     )
     search.add_argument("--json", action="store_true", help="print the passages as JSON")
+    _take_profile(search)
 
     compare = verbs.add_parser("compare", help="ask several apps the same question, or what they say on a topic")
     compare.add_argument("question", nargs="?", default="", metavar="QUESTION")
     compare.add_argument("--topic", choices=TOPICS, help="a topic instead of a question")
     compare.add_argument("--apps", nargs="+", metavar="APP", help="which apps (default: those named, else all)")
     compare.add_argument("--json", action="store_true", help="print the rows as JSON")
+    _take_profile(compare)
 
     index = verbs.add_parser("index", help="build or repair an index").add_subparsers(dest="action", required=True)
     build = index.add_parser("build", help="build an index of folders of policies")
@@ -146,6 +151,12 @@ def _take_address(parser: argparse.ArgumentParser, commands: Commands) -> None:
     )
 
 
+def _take_profile(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--profile", action="store_true", help="tell on standard error where the time goes, stage by stage"
+    )
+
+
 def run(arguments: Sequence[str], commands: Commands, *, out: TextIO, err: TextIO) -> int:
     """Run one command; return the exit code."""
     from index.errors import IndexMismatchError, IndexNotBuiltError
@@ -154,7 +165,15 @@ def run(arguments: Sequence[str], commands: Commands, *, out: TextIO, err: TextI
     try:
         if options.verb == "corpus":
             return run_corpus(options, _workbench(commands, out, err))
-        code, text = _RUNNERS[options.verb](options, commands)
+        runner = _RUNNERS[options.verb]
+        if getattr(options, "profile", False):
+            (code, text), table = run_profiled(
+                commands.open_assistant,
+                lambda opened: runner(options, replace(commands, open_assistant=opened)),
+                commands.language,
+            )
+        else:
+            (code, text), table = runner(options, commands), ""
     except (IndexNotBuiltError, IndexMismatchError, OSError) as error:
         err.write(f"wentiao: {error}\n")
         return EXIT_UNUSABLE
@@ -166,6 +185,8 @@ def run(arguments: Sequence[str], commands: Commands, *, out: TextIO, err: TextI
         return EXIT_UNUSABLE if options.verb == "index" else EXIT_USAGE
     if text:
         out.write(text.rstrip("\n") + "\n")
+    if table:
+        err.write(f"{table}\n")
     return code
 
 
