@@ -8,7 +8,7 @@ often policies are silent on what it asks. ``python -m training.reranker`` makes
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -79,31 +79,38 @@ class Reranker:
     def judge(self, question: EncodedText, ranking: Ranking) -> Judgement:
         """Score the best :data:`CANDIDATE_COUNT` clauses of ``ranking``."""
         ordinals = ranking.order[:CANDIDATE_COUNT]
-        features = stage_features(ranking, ordinals)
-        weights = _softmax(self._layers("weigh", question.tokens)[:, 0])
-        answers = [
-            self._score(question.tokens, weights, ranking.segment.clause_tokens(int(ordinal)), own)
-            for ordinal, own in zip(ordinals, features, strict=True)
-        ]
+        clauses = [ranking.segment.clause_tokens(int(ordinal)) for ordinal in ordinals]
+        answers = self._score(question.tokens, clauses, stage_features(ranking, ordinals))
         silence = self._layers("silence", question.vector * np.float32(len(question.vector) ** 0.5))[0]
-        return Judgement(ordinals, np.array(answers, np.float32).round(2), round(float(silence), 2))
+        return Judgement(ordinals, answers.round(2), round(float(silence), 2))
 
-    def _score(self, question: Floats, weights: Floats, clause: Floats, features: Floats) -> float:
-        similarities = question @ clause.T
-        attention = _softmax(similarities * np.exp(self._tensors["sharpness"]))
-        aligned = attention @ clause
-        best, mean = similarities.max(axis=1), (similarities * attention).sum(axis=1)
-        size = np.float32(question.shape[1] ** 0.5)
+    def _score(self, question: Floats, clauses: Sequence[Floats], features: Floats) -> Floats:
+        """Return the logit of each of ``clauses``, all in one computation: one by one they take half as long again.
+
+        Arrays are of shape (question tokens, tokens of all clauses) and (question tokens, clauses, …).
+        """
+        lengths = np.array([len(clause) for clause in clauses])
+        ends = lengths.cumsum()
+        starts = ends - lengths
+        similarities = question @ np.concatenate(clauses).T
+        best = np.maximum.reduceat(similarities, starts, axis=1)
+        attention = np.exp((similarities - best.repeat(lengths, axis=1)) * np.exp(self._tensors["sharpness"]))
+        attention /= np.add.reduceat(attention, starts, axis=1).repeat(lengths, axis=1)
+        mean = np.add.reduceat(similarities * attention, starts, axis=1)
+        aligned = np.stack(
+            [attention[:, start:end] @ clause for start, end, clause in zip(starts, ends, clauses, strict=True)], axis=1
+        )
+        token, size = question[:, np.newaxis], np.float32(question.shape[1] ** 0.5)
+        pairs = [size * token * aligned * size, size * np.abs(token - aligned), size * aligned]
         compared = self._layers(
-            "compare",
-            np.column_stack(
-                [size * question * aligned * size, size * np.abs(question - aligned), size * aligned, best, mean]
-            ),
+            "compare", np.concatenate([*pairs, best[..., np.newaxis], mean[..., np.newaxis]], axis=2)
         )
-        gathered = np.concatenate(
-            [weights @ compared, compared.max(axis=0), features, [weights @ best, best.min()]], dtype=np.float32
-        )
-        return float(self._layers("answer", gathered)[0] + self._tensors["first_stage"] * features[1])
+        weights = _softmax(self._layers("weigh", question)[:, 0])
+        weighed = np.tensordot(weights, compared, axes=1)
+        gathered = [weighed, compared.max(axis=0), features, np.column_stack([weights @ best, best.min(axis=0)])]
+        logits = self._layers("answer", np.concatenate(gathered, axis=1))[:, 0]
+        scores: Floats = logits + self._tensors["first_stage"] * features[:, 1]
+        return scores
 
     def _layers(self, name: str, inputs: Floats) -> Floats:
         """Return two linear layers with a rectifier between them."""
