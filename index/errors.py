@@ -13,3 +13,11 @@ class IndexMismatchError(RuntimeError):
 
 class StoreUnreachableError(RuntimeError):
     """The vector store does not answer. The message says which, at which address, and what to look at."""
+
+
+class OverloadedError(RuntimeError):
+    """More came than can be worked on in time; ``retry_after`` is in how many seconds to come again."""
+
+    def __init__(self, message: str, *, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
