@@ -22,6 +22,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from index.errors import IndexMismatchError, IndexNotBuiltError
 
@@ -35,7 +36,9 @@ class Version:
     """One version of an app's policy in an index.
 
     ``date`` is the policy's own, ``added`` when it came into the index (ISO 8601, UTC); ``segment`` names its folder,
-    and ``files`` the sha256 of each file in it. ``shipped``: it came with the project, which may replace it.
+    ``files`` the sha256 of each file in it, and ``units`` how many vectors it has. ``shipped``: it came with the
+    project, which may replace it. ``aliases`` and ``operator`` are the policy's: an app is found by them without its
+    segment being opened.
     """
 
     app: str
@@ -47,6 +50,17 @@ class Version:
     segment: str
     files: Mapping[str, str]
     shipped: bool = False
+    aliases: tuple[str, ...] = ()
+    operator: str | None = None
+    units: int = 0
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Version:
+        """Read what ``asdict`` gave, from JSON.
+
+        :raises TypeError: if it is of another format.
+        """
+        return cls(**{**record, "aliases": tuple(record.get("aliases", ()))})
 
 
 @dataclass(frozen=True)
@@ -132,7 +146,7 @@ def _read(out: Path, generation: str) -> Manifest:
         raise ValueError("the manifest is not what it is named by")
     record = json.loads(content)
     try:
-        return Manifest(record["made_by"], tuple(Version(**one) for one in record["versions"]), record["shipped"])
+        return Manifest(record["made_by"], tuple(map(Version.from_dict, record["versions"])), record["shipped"])
     except (KeyError, TypeError) as error:
         raise ValueError("the manifest is of another format") from error
 

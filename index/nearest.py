@@ -74,12 +74,16 @@ class ApproximateUnits:
         self._lists = lists
         self._names = list(segments)
         self._starts = np.cumsum([0, *segments.values()])
-        self.segments = frozenset(segments)
+        self.segments = dict(segments)
 
     @property
     def unit_count(self) -> int:
         """How many units are in it."""
         return int(self._starts[-1])
+
+    def count_units(self, segments: Collection[str]) -> int:
+        """Return how many units in it are those of ``segments``."""
+        return sum(self.segments[name] for name in segments if name in self.segments)
 
     @classmethod
     def build(cls, segments: Mapping[str, int], vectors: Vectors) -> ApproximateUnits:
@@ -122,8 +126,7 @@ class ApproximateUnits:
         import faiss
 
         content = faiss.serialize_index(self._lists).tobytes()
-        segments = dict(zip(self._names, np.diff(self._starts).tolist(), strict=True))
-        record = json.dumps({"sha256": hashlib.sha256(content).hexdigest(), "segments": segments}).encode()
+        record = json.dumps({"sha256": hashlib.sha256(content).hexdigest(), "segments": self.segments}).encode()
         name = hashlib.sha256(record).hexdigest()
         folder.mkdir(exist_ok=True)
         replace_file(folder / f"{name}.faiss", content)
@@ -165,8 +168,7 @@ def refresh_nearest(out: Path, segments: Mapping[str, int], vectors: Vectors) ->
         shutil.rmtree(folder, ignore_errors=True)
         return
     held = ApproximateUnits.load(folder)
-    covered = held.segments if held else frozenset()
-    if sum(units for name, units in segments.items() if name not in covered) > EXACT_UNITS:
+    if sum(segments.values()) - (held.count_units(segments) if held else 0) > EXACT_UNITS:
         ApproximateUnits.build(segments, vectors).save(folder)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,11 +19,10 @@ from index.tokens import MAX_CLAUSE_TOKENS, pack_tokens, unpack_tokens
 from index.units import UNITS_VERSION, Unit, clause_units, embedding_texts, lexical_texts
 
 if TYPE_CHECKING:
-    import faiss
-
     from index.encoder import Encoder, Progress
+    from index.vectors import VectorStore
 
-FORMAT_VERSION = "4"
+FORMAT_VERSION = "5"
 OUTLINE_FILES = ("policy.json", "clauses.json")
 _ARRAYS = ("vectors", "tokens", "token_starts")
 
@@ -62,6 +61,8 @@ class Segment:
     tokens: NDArray[np.int8]
     token_starts: NDArray[np.int64]
     lexical: LexicalIndex
+    store: VectorStore | None = field(default=None, compare=False)
+    """Where its vectors are searched; ``None`` for the array at hand."""
 
     @classmethod
     def make(
@@ -102,15 +103,11 @@ class Segment:
         """Return the text of the sentence that an item hangs on; ``None`` without one."""
         return self.clauses[self.ordinals[clause.lead_in]].text if clause.lead_in else None
 
-    @cached_property
-    def dense(self) -> faiss.IndexFlatIP:
-        """The vectors as an exact inner-product index."""
-        import faiss
-
-        faiss.omp_set_num_threads(1)  # its pool and torch's fight over the cores
-        flat = faiss.IndexFlatIP(self.vectors.shape[1])
-        flat.add(self.vectors)
-        return flat
+    def unit_scores(self, query: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the exact cosine of every unit with ``query``, a unit vector: float32 of shape (units,)."""
+        if self.store is not None:
+            return self.store.scores(self.name, len(self.units), query)
+        return np.asarray(self.vectors @ query)
 
     def save(self, folder: Path) -> None:
         """Write the segment's files into ``folder``, which must not exist."""
@@ -124,16 +121,17 @@ class Segment:
         self.lexical.save(folder / "lexical")
 
     @classmethod
-    def load(cls, folder: Path) -> Segment:
-        """Read what :meth:`save` wrote; the caller has verified the files."""
+    def load(cls, folder: Path, store: VectorStore | None = None) -> Segment:
+        """Read what :meth:`save` wrote, its arrays mapped into memory; the caller has verified the files."""
         policy, clauses = read_outline(folder)
         return cls(
             name=folder.name,
             policy=policy,
             clauses=clauses,
             units=tuple(Unit(*item) for item in _read_json(folder / "units.json")),
-            **{name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in _ARRAYS},
+            **{name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in _ARRAYS},
             lexical=LexicalIndex.load(folder / "lexical", len(clauses)),
+            store=store,
         )
 
 

@@ -11,7 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
+
+import numpy as np
 
 from corpus.datatypes import Clause, Policy
 from corpus.load import default_policies_folder, load_policies
@@ -30,8 +33,12 @@ from index.manifest import (
     sync,
     write_generation,
 )
+from index.nearest import refresh_nearest
+from index.reader import SegmentReader, SegmentsByApp, damaged
 from index.segment import OUTLINE_FILES, Segment, made_by, read_outline, segment_name
+from index.tokens import Floats
 from index.units import clause_units
+from index.vectors import VECTORS, FolderVectors, VectorStore
 
 _log = logging.getLogger(__name__)
 
@@ -40,13 +47,42 @@ CHECKSUMS = "checksums.json"
 
 @dataclass(frozen=True)
 class Generation:
-    """What a reader opens: the segments of every app, and all versions, as one build left them."""
+    """What a reader opens: all versions, and the segments of the current ones, as one build left them."""
 
     name: str
     made_by: Mapping[str, str]
-    segments: tuple[Segment, ...]
     versions: tuple[Version, ...]
-    folder: Path
+    reader: SegmentReader
+
+    @property
+    def folder(self) -> Path:
+        """Where the index is."""
+        return self.reader.out
+
+    @cached_property
+    def current(self) -> tuple[Version, ...]:
+        """The version of every app that questions are answered from."""
+        return tuple(version for version in self.versions if version.is_current)
+
+    @cached_property
+    def by_app(self) -> SegmentsByApp:
+        """App -> the segment of its current version, opened when it is asked for."""
+        return SegmentsByApp(self.current, self.reader)
+
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        """The segments of all apps, opened."""
+        return tuple(self.by_app.values())
+
+    @cached_property
+    def app_of(self) -> Mapping[str, str]:
+        """The name of a segment of a current version -> its app."""
+        return {version.segment: version.app for version in self.current}
+
+    def near_apps(self, query: Floats, unit_count: int) -> tuple[str, ...]:
+        """Return the apps that hold the ``unit_count`` units nearest to ``query``, a unit vector; best first."""
+        found = self.reader.store.nearest(query, unit_count, self.app_of.keys())
+        return tuple(dict.fromkeys(self.app_of[one.segment] for one in found))
 
     def versions_of(self, app: str) -> tuple[Version, ...]:
         """Return the versions of ``app``, oldest first."""
@@ -131,13 +167,27 @@ def write_policies(
     for name, segment in _make_segments(missing, out, before, encoder, progress):
         files[name] = _write_segment(segment, segments_folder / name)
     added = datetime.now(UTC).isoformat(timespec="seconds")
+    stored = FolderVectors(out)
     versions = [version for version in before if version.app not in apps and not version.is_current]
     for policy, name in zip(policies, names, strict=True):
         own = policy in shipped
         new = Version(
-            policy.app, policy.policy_id, policy.sha256, policy.date, added, True, name, files[name], shipped=own
+            policy.app,
+            policy.policy_id,
+            policy.sha256,
+            policy.date,
+            added,
+            True,
+            name,
+            files[name],
+            shipped=own,
+            aliases=policy.aliases,
+            operator=policy.operator,
+            units=len(stored.vectors(name)),
         )
         versions.extend(_succeed([version for version in before if version.app == policy.app], new))
+    units = {version.segment: version.units for version in versions if version.is_current}
+    refresh_nearest(out, units, stored.vectors)
     return write_generation(out, Manifest(made_by(encoder.fingerprint), tuple(versions), shipped_hash))
 
 
@@ -148,23 +198,28 @@ def _succeed(before: Sequence[Version], new: Version) -> list[Version]:
     return [*others, replace(new, added=same.added) if same else new]
 
 
-def open_generation(out: Path, encoder_fingerprint: str, *, known: Generation | None = None) -> Generation:
-    """Read the current generation of the index at ``out`` after checking every file of its current versions.
+def open_generation(
+    out: Path, encoder_fingerprint: str, *, known: Generation | None = None, store: VectorStore | None = None
+) -> Generation:
+    """Open the current generation of the index at ``out`` after checking every file of its current versions.
 
-    :param known: a generation of the same index that is open already; its segments are not read again.
+    :param known: a generation of the same index that is open already; what is open of it stays so.
+    :param store: where vectors are searched, if not in the index itself; what it lacks of this generation is put there.
     :raises IndexNotBuiltError: if there is no index.
     :raises IndexMismatchError: if another model, parser or format made it, or a file is damaged or missing.
+    :raises StoreUnreachableError: if the store does not answer.
     """
     name = current_generation(out)
+    reader = known.reader if known else SegmentReader(out, store or FolderVectors(out))
     try:
-        return _open(out, name, encoder_fingerprint, known)
+        return _open(out, name, encoder_fingerprint, reader)
     except (IndexNotBuiltError, IndexMismatchError):
         if current_generation(out) == name:
             raise
-    return open_generation(out, encoder_fingerprint, known=known)  # another took its place meanwhile
+    return open_generation(out, encoder_fingerprint, known=known, store=store)  # another took its place meanwhile
 
 
-def _open(out: Path, name: str, encoder_fingerprint: str, known: Generation | None) -> Generation:
+def _open(out: Path, name: str, encoder_fingerprint: str, reader: SegmentReader) -> Generation:
     manifest = read_manifest(out, name)
     expected = made_by(encoder_fingerprint)
     if manifest.made_by != expected:
@@ -173,18 +228,28 @@ def _open(out: Path, name: str, encoder_fingerprint: str, known: Generation | No
             f"the index at {out} was made with another {' and '.join(differing)}; make it anew from the texts in it:\n"
             f"  {repair_command(out)}"
         )
-    read = {segment.name: segment for segment in known.segments} if known else {}
-    segments = [read.get(version.segment) or _read_segment(out, version) for version in manifest.current]
-    return Generation(name, manifest.made_by, tuple(segments), manifest.versions, out)
+    reader.verify(manifest.current)
+    if not isinstance(reader.store, FolderVectors):
+        fill_store(reader.store, out, manifest.current)
+    return Generation(name, manifest.made_by, manifest.versions, reader)
 
 
-def _read_segment(out: Path, version: Version) -> Segment:
-    folder = out / "segments" / version.segment
-    found = hash_files(folder) if folder.is_dir() else {}
-    if found != version.files:
-        bad = sorted({*found.items()} ^ {*version.files.items()})[0][0]
-        raise _damaged(out, folder / bad)
-    return Segment.load(folder)
+def fill_store(store: VectorStore, out: Path, versions: Sequence[Version], progress: Progress | None = None) -> None:
+    """Put the vectors of ``versions`` into ``store``, those that it lacks, from the index at ``out``.
+
+    Killed at any moment, it goes on where it was when it is called again.
+
+    :param progress: told after each segment: units that are there, units in all.
+    :raises StoreUnreachableError: if the store does not answer.
+    """
+    units = {version.segment: version.units for version in versions}
+    lacking = store.missing(units)
+    done, total = 0, sum(units[name] for name in lacking)
+    for name in lacking:
+        store.put({name: np.load(out / "segments" / name / VECTORS, mmap_mode="r", allow_pickle=False)})
+        done += units[name]
+        if progress is not None:
+            progress(done, total)
 
 
 def read_version(out: Path, version: Version) -> tuple[Policy, tuple[Clause, ...]]:
@@ -197,20 +262,13 @@ def read_version(out: Path, version: Version) -> tuple[Policy, tuple[Clause, ...
         try:
             found = hashlib.sha256((folder / name).read_bytes()).hexdigest()
         except FileNotFoundError as error:
-            raise _damaged(out, folder / name) from error
+            raise damaged(out, folder / name) from error
         if found != version.files[name]:
-            raise _damaged(out, folder / name)
+            raise damaged(out, folder / name)
     try:
         return read_outline(folder)
     except (KeyError, TypeError, ValueError) as error:  # as it was written, by something else than this program
-        raise _damaged(out, folder) from error
-
-
-def _damaged(out: Path, path: Path) -> IndexMismatchError:
-    return IndexMismatchError(
-        f"the index at {out} is damaged: {path} is not the file that was written; make it whole again:\n"
-        f"  {repair_command(out)}"
-    )
+        raise damaged(out, folder) from error
 
 
 def default_index_folder() -> Path:
@@ -220,11 +278,12 @@ def default_index_folder() -> Path:
     return user_data_path("wentiao") / "index"
 
 
-def open_default(encoder: Encoder, *, progress: Progress | None = None) -> Generation:
+def open_default(encoder: Encoder, *, progress: Progress | None = None, store: VectorStore | None = None) -> Generation:
     """Open the default index; build it first where it is missing, damaged or made of other shipped policies.
 
     What was added to it stays: only versions that came with the project are replaced.
 
+    :param store: as for :func:`open_generation`.
     :raises IndexMismatchError: if the text of something that was added is damaged.
     """
     out = default_index_folder()
@@ -234,7 +293,7 @@ def open_default(encoder: Encoder, *, progress: Progress | None = None) -> Gener
     ).hexdigest()
     try:
         if read_manifest(out).shipped == shipped_hash:
-            return open_generation(out, encoder.fingerprint)
+            return open_generation(out, encoder.fingerprint, store=store)
     except IndexNotBuiltError:
         pass
     except IndexMismatchError as error:
@@ -252,7 +311,7 @@ def open_default(encoder: Encoder, *, progress: Progress | None = None) -> Gener
         write_policies(
             policies, out, encoder, before=before, shipped=shipped, shipped_hash=shipped_hash, progress=progress
         )
-    return open_generation(out, encoder.fingerprint)
+    return open_generation(out, encoder.fingerprint, store=store)
 
 
 def recover_policies(out: Path, versions: Sequence[Version]) -> tuple[list[Policy], list[Version]]:

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from index.nearest import FOLDER, ApproximateUnits, Neighbour, best_first, search_exactly
+from index.nearest import EXACT_UNITS, FOLDER, ApproximateUnits, Neighbour, best_first, search_exactly
 from index.tokens import Floats
 
 VECTORS = "vectors.npy"
@@ -96,7 +96,7 @@ class FolderVectors:
     def nearest(self, query: Floats, top_k: int, segments: Collection[str]) -> tuple[Neighbour, ...]:
         """Return the ``top_k`` units of ``segments`` nearest to ``query``, best first, ties by segment and unit."""
         approximate = self._open_approximate()
-        if approximate is None:
+        if approximate is None or approximate.count_units(segments) <= EXACT_UNITS:
             return tuple(search_exactly(query, top_k, segments, self.vectors))
         found = approximate.search(query, top_k, segments, self.vectors)
         beside = [name for name in segments if name not in approximate.segments]

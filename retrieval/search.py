@@ -12,6 +12,7 @@ from index.segment import Segment
 from retrieval.datatypes import FactKind
 from retrieval.facts import find_facts
 from retrieval.query import Query
+from retrieval.stages import stage
 
 FloatArray = NDArray[np.float32]
 
@@ -57,10 +58,7 @@ def search_dense(segment: Segment, vector: FloatArray, *, sentence: float) -> tu
 
     A clause scores its own cosine, mixed with that of its best unit by ``sentence``.
     """
-    unit_count = len(segment.units)
-    similarities, found = segment.dense.search(vector[np.newaxis], unit_count)
-    unit_scores = np.empty(unit_count, dtype=np.float32)
-    unit_scores[found[0]] = similarities[0]
+    unit_scores = segment.unit_scores(vector)
     firsts = segment.first_units
     best = np.maximum.reduceat(unit_scores, firsts)
     return ((1 - sentence) * unit_scores[firsts] + sentence * best).astype(np.float32), unit_scores
@@ -88,10 +86,12 @@ def rank(segment: Segment, query: Query, vector: FloatArray, *, weights: Weights
     The lexical part is worth ``weights.lexical`` standard deviations of this query's dense scores: the spread of
     cosines differs by model and by language, and a fixed weight would let one drown the other.
     """
-    dense, unit_scores = search_dense(segment, vector, sentence=weights.sentence)
-    coverage = search_lexical(segment, query, expansion=weights.expansion)
-    score = np.round(dense + weights.lexical * float(dense.std()) * coverage, 3).astype(np.float32)
-    order = np.argsort(-score, kind="stable")
+    with stage("dense"):
+        dense, unit_scores = search_dense(segment, vector, sentence=weights.sentence)
+    with stage("lexical"):
+        coverage = search_lexical(segment, query, expansion=weights.expansion)
+        score = np.round(dense + weights.lexical * float(dense.std()) * coverage, 3).astype(np.float32)
+        order = np.argsort(-score, kind="stable")
     return Ranking(segment, dense, coverage, score, unit_scores, order)
 
 

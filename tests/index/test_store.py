@@ -81,17 +81,6 @@ def test_a_clause_keeps_the_token_vectors_of_what_is_embedded_for_it_up_to_the_l
     assert segment.tokens.dtype == np.int8
 
 
-def test_the_faiss_index_ranks_as_brute_force_does(tmp_path):
-    encoder = FakeEncoder()
-    build_index([FIRST], tmp_path, encoder)
-    [segment] = open_generation(tmp_path, encoder.fingerprint).segments
-    [query] = encoder.encode_queries(["怎么注销账号"]).vectors
-    similarities, found = segment.dense.search(query[np.newaxis], len(segment.units))
-    expected = segment.vectors @ query
-    np.testing.assert_allclose(similarities[0], np.sort(expected)[::-1], atol=1e-6)
-    np.testing.assert_allclose(expected[found[0]], similarities[0], atol=1e-6)
-
-
 def test_adding_a_policy_encodes_only_that_policy(tmp_path):
     encoder = CountingEncoder()
     build_index([FIRST], tmp_path, encoder)
