@@ -1,13 +1,15 @@
-"""How long things take on this machine: ``python -m evaluation bench``.
+"""How long things take on this machine: ``python -m evaluation bench``, on a built index with ``--index PATH``.
 
 Cold figures come from fresh processes, warm ones from calls that take turns in one process, so that ratios hold on a
-shared machine too; milliseconds by themselves compare within one run only.
+shared machine too; milliseconds by themselves compare within one run only. ``--profile`` tells where the time of an ask
+goes, stage by stage, and nothing else.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import socket
 import subprocess
@@ -16,23 +18,55 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from corpus.datatypes import Policy
 from corpus.load import default_policies_folder, load_policies
 from corpus.messages import message
-from evaluation.questions import load_questions
+from evaluation.questions import Question, load_questions
 from evaluation.run import time_stages
-from index.encoder import load_encoder
+from index.encoder import Encoder, load_encoder
 from index.maintain import add_policies
 from index.store import build_index
 from retrieval import Assistant
+from retrieval.stages import STAGES, recording
 
 ROOT = Path(__file__).resolve().parent.parent
 QUESTION = {"question": "津心办怎么注销账号"}
+WARM_UP = 5  # questions before the clock counts
+ASKED_OF_SERVER = 200  # questions after which a serving process is weighed
+NAMELESS_EVERY = 20  # of these so many ask all apps
+ACROSS = 30  # questions put to all apps for a row
+STARTS = 3
+BFLOAT16 = ("amx_bf16", "avx512_bf16")
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that has answered once: where, its process, and the seconds from its start to its first answer."""
+
+    address: str
+    pid: int
+    first_answer: float
+
+    def ask(self, question: Question, *, named: bool) -> float:
+        """Put one question over HTTP, ``named`` with its app; return the milliseconds of the whole request."""
+        asked = {"question": question.question} | ({"app": question.app} if named else {})
+        began = time.perf_counter()
+        with urllib.request.urlopen(_ask_request(self.address, asked)) as reply:
+            reply.read()
+        return 1000 * (time.perf_counter() - began)
+
+
+def _ask_request(address: str, asked: dict[str, str]) -> urllib.request.Request:
+    return urllib.request.Request(
+        f"{address}api/v1/ask", json.dumps(asked).encode(), {"content-type": "application/json"}
+    )
 
 
 def time_command(*arguments: str) -> float:
@@ -43,32 +77,123 @@ def time_command(*arguments: str) -> float:
 
 
 @contextmanager
-def served() -> Iterator[tuple[str, float]]:
-    """Run ``wentiao serve``; yield its address, and the seconds from its start to its first answer over HTTP."""
+def served(index: Path | None = None) -> Iterator[Server]:
+    """Run ``wentiao serve`` on ``index``, without it on the default one; yield it once it has answered."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     address = f"http://127.0.0.1:{port}/"
-    request = urllib.request.Request(
-        f"{address}api/v1/ask", json.dumps(QUESTION).encode(), {"content-type": "application/json"}
-    )
+    environment = os.environ | ({"WENTIAO_INDEX": str(index.resolve())} if index else {})
     began = time.perf_counter()
     command = [sys.executable, "app.py", "serve", "--port", str(port)]
-    server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         while server.poll() is None:
             try:
-                with urllib.request.urlopen(request) as reply:
+                with urllib.request.urlopen(_ask_request(address, QUESTION)) as reply:
                     reply.read()
             except urllib.error.URLError:
                 time.sleep(0.05)
                 continue
-            yield address, time.perf_counter() - began
+            yield Server(address, server.pid, time.perf_counter() - began)
             return
         raise RuntimeError(f"the server ended with exit code {server.returncode} before it answered")
     finally:
         server.terminate()
         server.wait()
+
+
+def read_memory(status: str) -> dict[str, float]:
+    """Return what ``/proc/PID/status`` says of memory, in MB of 10**6 bytes: resident, of it own and of files."""
+    kilobytes = dict(
+        line.split(":", 1) for line in status.splitlines() if line.startswith(("VmRSS", "RssAnon", "RssF"))
+    )
+    return {name: int(amount.split()[0]) * 1024 / 1e6 for name, amount in kilobytes.items()}
+
+
+def measure_server(index: Path | None, questions: Sequence[Question]) -> Iterator[str]:
+    """Yield how long servers take to a first answer, and of the last one memory and requests' times."""
+    firsts: list[float] = []
+    for _ in range(STARTS - 1):
+        with served(index) as server:
+            firsts.append(server.first_answer)
+    with served(index) as server:
+        firsts.append(server.first_answer)
+        yield f"wentiao serve to its first answer         {min(firsts):8.2f} s   the best of {_listed(firsts)}"
+        before = read_memory(Path(f"/proc/{server.pid}/status").read_text())
+        taken: dict[bool, list[float]] = {True: [], False: []}
+        for turn in range(ASKED_OF_SERVER):
+            named = turn % NAMELESS_EVERY != NAMELESS_EVERY - 1
+            taken[named].append(server.ask(questions[turn % len(questions)], named=named))
+        after = read_memory(Path(f"/proc/{server.pid}/status").read_text())
+        yield (
+            f"resident memory of the server             {after['VmRSS']:8.0f} MB  after {ASKED_OF_SERVER} questions; "
+            f"its own {after['RssAnon']:.0f}, of files {after['RssFile']:.0f}; after one {before['VmRSS']:.0f}"
+        )
+        for told, named in (("app given", True), ("app in the question or in none", False)):
+            yield _row(f"POST /api/v1/ask, {told}", taken[named])
+
+
+def _listed(seconds: Sequence[float]) -> str:
+    return ", ".join(f"{one:.1f}" for one in seconds)
+
+
+def _row(about: str, milliseconds: Sequence[float], own: float | None = None) -> str:
+    p50, p95 = np.percentile(milliseconds, [50, 95])
+    compared = f"   {p50 / own:6.2f} of the encoder's own" if own is not None else ""
+    return f"{about:40}  {p50:8.2f} ms p50 {p95:8.2f} ms p95{compared}"
+
+
+def measure_calls(assistant: Assistant, encoder: Encoder, questions: Sequence[Question]) -> Iterator[str]:
+    """Yield what calls take whose app is given, and those to all apps, against the encoder's own pass over a query."""
+    taken = time_stages(assistant, [*questions] * 3, encode=lambda question: encoder.encode_queries([question]))
+    own = float(np.median(taken["encoder"]))
+    for stage, milliseconds in taken.items():
+        yield _row(stage, milliseconds, own)
+    nameless = [assistant.without_apps(one.question) for one in questions[:: max(1, len(questions) // ACROSS)]]
+    across: dict[str, Callable[[str], object]] = {
+        "ask, no app named": assistant.ask,
+        "search, no app named": assistant.search,
+        "compare, no app named": assistant.compare,
+    }
+    for name, call in across.items():
+        call(nameless[0])
+        spent: list[float] = []
+        for text in nameless:
+            began = time.perf_counter()
+            call(text)
+            spent.append(1000 * (time.perf_counter() - began))
+        yield _row(f"{name}, {len(assistant.apps())} apps", spent, own)
+
+
+def measure_stages(assistant: Assistant, encoder: Encoder, questions: Sequence[Question]) -> Iterator[str]:
+    """Yield what every stage of an ask takes, against the encoder's own pass over the same query, in turns with it."""
+    taken: dict[str, list[float]] = {name: [] for name in (*STAGES, "the rest", "ask, whole", "encoder's own pass")}
+    warm_up = questions[:WARM_UP]
+    for turn, question in enumerate([*warm_up, *questions]):
+        with recording() as times:
+            assistant.ask(question.question, app=question.app)
+        began = time.perf_counter()
+        encoder.encode_queries([question.question])
+        own_pass = time.perf_counter() - began
+        if turn < len(warm_up):
+            continue
+        spent = {name: times.get(name, 0.0) for name in STAGES}
+        spent |= {"the rest": times.unnamed, "ask, whole": times.total, "encoder's own pass": own_pass}
+        for name, seconds in spent.items():
+            taken[name].append(1000 * seconds)
+    own = float(np.median(taken["encoder's own pass"]))
+    for name, milliseconds in taken.items():
+        yield _row(name, milliseconds, own)
+
+
+def describe_machine(cpuinfo: str) -> str:
+    """Return the processor, its cores and how it multiplies bfloat16, as ``/proc/cpuinfo`` tells it."""
+    told = dict(line.split(":", 1) for line in cpuinfo.splitlines() if ":" in line)
+    fields = {name.strip(): value.strip() for name, value in told.items()}
+    kinds = [kind for kind in BFLOAT16 if kind in fields.get("flags", "").split()]
+    cores = sum(line.startswith("processor") for line in cpuinfo.splitlines())
+    return f"{fields.get('model name', 'processor unknown')}, {cores} cores, {' and '.join(kinds) or 'no bfloat16'}"
 
 
 def compressed(address: str) -> int:
@@ -133,23 +258,8 @@ def measure_addition(data: Path) -> Iterator[str]:
     yield f"add one more ({len(added.text):,} characters)         {one:8.1f} s   {one / (others + one):6.4f} of all"
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Print one row a figure, with what it is compared to."""
-    parser = argparse.ArgumentParser(prog="python -m evaluation bench", description=__doc__)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument(
-        "--apps135", action="store_true", help="measure adding a policy to all others and nothing else: some 20 minutes"
-    )
-    options = parser.parse_args(arguments)
-    commit = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
-    out = sys.stdout
-    out.write(f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, {commit.stdout}")
-
-    if options.apps135:
-        out.writelines(f"{line}\n" for line in measure_addition(options.data))
-        return 0
-    encoder = load_encoder()
-    policies = load_policies([default_policies_folder()])
+def measure_build(policies: Sequence[Policy], encoder: Encoder) -> Iterator[str]:
+    """Yield how long ``policies`` take to index, and again when nothing has changed."""
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
         build_index(policies, Path(folder), encoder)
@@ -157,25 +267,51 @@ def main(arguments: Sequence[str]) -> int:
         began = time.perf_counter()
         build_index(policies, Path(folder), encoder)
         rebuild = time.perf_counter() - began
-    out.write(f"build the index of the five policies      {build:8.2f} s\n")
-    out.write(f"build it again, nothing changed           {rebuild:8.2f} s   {rebuild / build:6.3f} of the build\n")
+    yield f"build the index of the five policies      {build:8.2f} s"
+    yield f"build it again, nothing changed           {rebuild:8.2f} s   {rebuild / build:6.3f} of the build"
 
-    assistant = Assistant.open(encoder=encoder)
+
+def main(arguments: Sequence[str]) -> int:
+    """Print one row a figure, with what it is compared to."""
+    parser = argparse.ArgumentParser(prog="python -m evaluation bench", description=__doc__)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument(
+        "--apps135", action="store_true", help="measure adding a policy to all others and nothing else: some 20 minutes"
+    )
+    parser.add_argument(
+        "--index", type=Path, metavar="PATH", help="a built index that holds the shipped apps: starting and asking only"
+    )
+    parser.add_argument("--profile", action="store_true", help="where the time of an ask goes, and nothing else")
+    options = parser.parse_args(arguments)
+    commit = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
+    out = sys.stdout
+    load = f"load {os.getloadavg()[0]:.1f}"
+    machine = describe_machine(Path("/proc/cpuinfo").read_text(encoding="utf-8"))
+    out.write(f"{machine}, {load}, Python {platform.python_version()}, {commit.stdout}")
+
+    if options.apps135:
+        out.writelines(f"{line}\n" for line in measure_addition(options.data))
+        return 0
+    encoder = load_encoder()
+    policies = load_policies([default_policies_folder()])
+    if not options.profile and options.index is None:
+        out.writelines(f"{line}\n" for line in measure_build(policies, encoder))
+    assistant = Assistant.open(options.index, encoder=encoder)
+    shipped = {policy.app for policy in policies} & set(assistant.apps())
+    questions = [one for one in load_questions(options.data / "questions" / "dev") if one.app in shipped]
+    out.write(f"{len(assistant.apps())} apps, {len(questions)} questions\n")
+    if options.profile:
+        out.writelines(f"{line}\n" for line in measure_stages(assistant, encoder, questions))
+        return 0
     empty = min(time_command("-c", "pass") for _ in range(3))
     imported = min(time_command("-c", "import retrieval") for _ in range(3)) - empty
     out.write(f"import retrieval                          {imported:8.2f} s\n")
-    with served() as (address, seconds):
-        out.write(f"wentiao serve to its first answer         {seconds:8.2f} s\n")
+    out.writelines(f"{line}\n" for line in measure_server(options.index, questions))
+    if options.index is None:
         try:
-            out.writelines(f"{line}\n" for line in measure_pages(address))
+            with served() as server:
+                out.writelines(f"{line}\n" for line in measure_pages(server.address))
         except ModuleNotFoundError as exc:
             out.write(f"pages not measured: {exc.name} is not installed (requirements-dev.txt)\n")
-
-    apps = set(assistant.apps())
-    questions = [one for one in load_questions(options.data / "questions" / "dev") if one.app in apps]
-    taken = time_stages(assistant, questions * 3, encode=lambda question: encoder.encode_queries([question]))
-    own = float(np.median(taken["encoder"]))
-    for stage, milliseconds in taken.items():
-        p50, p95 = np.percentile(milliseconds, [50, 95])
-        out.write(f"{stage:40}  {p50:8.1f} ms p50 {p95:8.1f} ms p95   {p50 / own:6.2f} of the encoder's own\n")
+    out.writelines(f"{line}\n" for line in measure_calls(assistant, encoder, questions))
     return 0
