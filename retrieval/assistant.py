@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ from retrieval.profile import all_phrasings, make_profile
 from retrieval.query import Asked, Glossary, understand
 from retrieval.question import detect_language, is_elliptical, is_gibberish, simplify, split_parts, well_formed
 from retrieval.rerank import Reranker, load_reranker, rank_twice
-from retrieval.search import Ranking, keep_clauses, merge, rank
+from retrieval.search import FloatArray, Ranking, keep_clauses, merge, rank
 from retrieval.stages import stage
 from retrieval.topics import TopicClassifier, check_topics, cite_topic, load_topic_classifier, topic_facts
 
@@ -44,6 +44,10 @@ Sought = tuple[Asked, "EncodedText"]
 
 MAX_CITATIONS = 3  # what a person reads; DESIGN.md: one to three citations
 RELATED = 3  # nearest clauses shown where the policy is silent
+# Of more apps than these a question that names none is put to those nearest to it, by so many of their sentences and
+# clauses: on dev over 135 apps TODO
+CANDIDATE_APPS = 32
+NEAR_UNITS = 256
 SIDE_MARGIN = 2.0  # standard deviations of score below the best at which a further clause is no longer cited
 
 
@@ -68,10 +72,18 @@ class View:
     generation: Generation
     resolver: AppResolver
 
-    @cached_property
-    def segments(self) -> dict[str, Segment]:
+    @property
+    def segments(self) -> Mapping[str, Segment]:
         """App -> the segment of its current version, in the order of the index."""
-        return {segment.policy.app: segment for segment in self.generation.segments}
+        return self.generation.by_app
+
+    def near(self, vector: FloatArray) -> list[Segment]:
+        """Return the segments of the apps that hold the units nearest to a query, of a few apps all."""
+        with stage("dense"):
+            names: Iterable[str] = self.segments
+            if len(self.segments) > CANDIDATE_APPS:
+                names = self.generation.near_apps(vector, NEAR_UNITS)[:CANDIDATE_APPS]
+            return [self.segments[name] for name in names]
 
 
 _pinned: ContextVar[tuple[Assistant, View] | None] = ContextVar("pinned", default=None)
@@ -123,6 +135,7 @@ class Assistant:
         path: str | Path | None = None,
         *,
         encoder: Encoder | None = None,
+        store: str | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> Assistant:
         """Open an index and the model that made it.
@@ -130,18 +143,23 @@ class Assistant:
         :param path: an index built with ``wentiao index build``; it is never rebuilt. Without it, the default index of
             the shipped policies, built on first use and rebuilt when stale.
         :param encoder: the model, if not the shipped one.
+        :param store: where vectors are searched, if not in the index itself (see :func:`index.vectors.open_store`).
         :param progress: told while the default index is built: texts encoded, texts in all.
         :raises IndexNotBuiltError: if there is no index at ``path``.
         :raises IndexMismatchError: if the index at ``path`` was made otherwise, or is damaged.
+        :raises StoreUnreachableError: if the store does not answer.
         """
         from index.encoder import load_encoder
-        from index.store import open_default, open_generation
+        from index.store import default_index_folder, open_default, open_generation
+        from index.vectors import open_store
 
         encoder = encoder or load_encoder()
+        out = Path(path) if path is not None else default_index_folder()
+        vectors = open_store(store, out, fingerprint=encoder.fingerprint, dimension=encoder.dimension)
         if path is None:
-            generation = open_default(encoder, progress=progress)
+            generation = open_default(encoder, progress=progress, store=vectors)
         else:
-            generation = open_generation(Path(path), encoder.fingerprint)
+            generation = open_generation(out, encoder.fingerprint, store=vectors)
         decision = load_decision(encoder.fingerprint, encoder.dimension)
         if not decision.calibrated:
             _log.warning("declining is not calibrated for this model; run: python -m evaluation calibrate")
@@ -181,7 +199,7 @@ class Assistant:
         return held[1] if held and held[0] is self else self._newest
 
     @property
-    def _segments(self) -> dict[str, Segment]:
+    def _segments(self) -> Mapping[str, Segment]:
         return self._view.segments
 
     @property
@@ -272,7 +290,7 @@ class Assistant:
         encoded = self._encode(asked)
         subjects = [name for name in named.subjects if name in self._segments]
         segments = [self._segment(app)] if app is not None else [self._segments[name] for name in subjects]
-        wanted = segments or self._segments.values()
+        wanted = segments or self._view.near(encoded.vector)
         if rerank:
             with stage("rank_again"):
                 rankings = [rank_twice(segment, asked, encoded, self._reranker)[0] for segment in wanted]
@@ -620,7 +638,7 @@ class Assistant:
         return Answer("unknown_app", None, language, "\n".join(lines), confidence=0.0)
 
     def _which_app(self, sought: Sought) -> Answer:
-        verdicts = [self._judge(segment, sought) for segment in self._segments.values()]
+        verdicts = [self._judge(segment, sought) for segment in self._view.near(sought[1].vector)]
         language = sought[0].language
         verdicts.sort(key=lambda verdict: -verdict.confidence)
         return Answer(
@@ -666,7 +684,7 @@ def _is_name_alone(named: Resolution, text: str) -> bool:
 
 
 def _resolver_of(generation: Generation) -> AppResolver:
-    return AppResolver([segment.policy for segment in generation.segments], load_known_apps())
+    return AppResolver(generation.current, load_known_apps())
 
 
 def _turn(turn: Turn | str) -> Turn:

@@ -58,10 +58,7 @@ def search_dense(segment: Segment, vector: FloatArray, *, sentence: float) -> tu
 
     A clause scores its own cosine, mixed with that of its best unit by ``sentence``.
     """
-    unit_count = len(segment.units)
-    similarities, found = segment.dense.search(vector[np.newaxis], unit_count)
-    unit_scores = np.empty(unit_count, dtype=np.float32)
-    unit_scores[found[0]] = similarities[0]
+    unit_scores = segment.unit_scores(vector)
     firsts = segment.first_units
     best = np.maximum.reduceat(unit_scores, firsts)
     return ((1 - sentence) * unit_scores[firsts] + sentence * best).astype(np.float32), unit_scores
