@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,11 +16,11 @@ from numpy.typing import NDArray
 from corpus.datatypes import Clause, Policy
 from corpus.parser import PARSER_VERSION
 from index.lexical import LexicalIndex, tokenizer_version
-from index.tokens import MAX_CLAUSE_TOKENS, pack_tokens, unpack_tokens
+from index.tokens import unpack_tokens
 from index.units import UNITS_VERSION, Unit, clause_units, embedding_texts, lexical_texts
 
 if TYPE_CHECKING:
-    from index.encoder import Encoder, Progress
+    from index.journal import PackedText
     from index.vectors import VectorStore
 
 FORMAT_VERSION = "5"
@@ -66,19 +67,23 @@ class Segment:
 
     @classmethod
     def make(
-        cls, name: str, policy: Policy, clauses: tuple[Clause, ...], encoder: Encoder, progress: Progress | None = None
+        cls,
+        name: str,
+        policy: Policy,
+        clauses: tuple[Clause, ...],
+        encode: Callable[[Sequence[str]], Sequence[PackedText]],
     ) -> Segment:
-        """Encode the ``clauses`` of ``policy``.
+        """Make the segment of ``policy`` from its ``clauses``.
 
-        :param progress: told after each batch: units encoded, units in all.
+        :param encode: gives what each text of the segment was encoded as.
         """
         units = clause_units(clauses)
-        encoded = encoder.encode_passages(embedding_texts(policy, clauses, units), progress=progress)
-        firsts = _first_units(units, len(clauses))
-        packed = [pack_tokens(encoded.tokens[first][:MAX_CLAUSE_TOKENS]) for first in firsts]
-        starts = np.cumsum([0, *map(len, packed)])
+        packed = encode(embedding_texts(policy, clauses, units))
+        vectors = np.stack([one.vector for one in packed])
+        tokens = [packed[first].tokens for first in _first_units(units, len(clauses))]
+        starts = np.cumsum([0, *map(len, tokens)])
         lexical = LexicalIndex.build(lexical_texts(clauses))
-        return cls(name, policy, clauses, units, encoded.vectors, np.concatenate(packed), starts, lexical)
+        return cls(name, policy, clauses, units, vectors, np.concatenate(tokens), starts, lexical)
 
     def clause_tokens(self, ordinal: int) -> NDArray[np.float32]:
         """Return the token vectors of a clause, unit rows of shape (tokens, token dimension)."""

@@ -21,6 +21,7 @@ from corpus.load import default_policies_folder, load_policies
 from corpus.parser import parse_policy
 from index.encoder import Encoder, Progress
 from index.errors import IndexMismatchError, IndexNotBuiltError
+from index.journal import Journal
 from index.manifest import (
     Manifest,
     Version,
@@ -37,12 +38,15 @@ from index.nearest import refresh_nearest
 from index.reader import SegmentReader, SegmentsByApp, damaged
 from index.segment import OUTLINE_FILES, Segment, made_by, read_outline, segment_name
 from index.tokens import Floats
-from index.units import clause_units
+from index.units import clause_units, embedding_texts
 from index.vectors import VECTORS, FolderVectors, VectorStore
 
 _log = logging.getLogger(__name__)
 
 CHECKSUMS = "checksums.json"
+JOURNAL = ".partial-journal"
+# Units encoded together, sorted by length, before their segments are written; 8 MB a thousand until then.
+UNITS_PER_POOL = 4096
 
 
 @dataclass(frozen=True)
@@ -130,6 +134,8 @@ def locked(out: Path, *, create: bool = False) -> Iterator[None]:
 def _clear_leftovers(segments: Path) -> None:
     """Delete what a killed writer left, after putting back a segment that it had moved and not yet replaced."""
     for leftover in segments.glob(".partial-*"):
+        if leftover.name == JOURNAL:  # the next build goes on from it
+            continue
         place = segments / leftover.name.split("-")[1]
         kept = next((path for path in (leftover / "segment", leftover / "damaged") if path.is_dir()), None)
         if kept is not None and not place.exists() and (leftover / "damaged").is_dir():
@@ -350,9 +356,12 @@ def _make_segments(
     encoder: Encoder,
     progress: Progress | None,
 ) -> Iterator[tuple[str, Segment]]:
-    """Yield the segments of the policies that have none; where the text has been encoded before, from that."""
-    total = done = 0
-    outlines: list[tuple[Policy, str, tuple[Clause, ...], int]] = []
+    """Yield the segments of the policies that have none; where the text has been encoded before, from that.
+
+    The caller has written one when it asks for the next. What a build that was killed left in its journal is not
+    encoded again.
+    """
+    outlines: list[_Outline] = []
     for policy, name in missing:
         twin = _twin(policy, name, out, before, encoder.fingerprint)
         if twin is not None:
@@ -363,18 +372,54 @@ def _make_segments(
             raise ValueError(
                 f"the policy of {policy.app!r} holds no clause, only headings or rules; give its whole text"
             )
-        count = len(clause_units(clauses))
-        total += count
-        outlines.append((policy, name, clauses, count))
-    for policy, name, clauses, count in outlines:
-        start = done
+        outlines.append(_Outline(name, policy, clauses, len(clause_units(clauses))))
+    journal = Journal(out / "segments" / JOURNAL, encoder, made_by(encoder.fingerprint))
+    start, total = 0, sum(one.unit_count for one in outlines)
+    for pool in _pools(outlines, journal.segments):
+        journal.begin(one.name for one in pool)
+        count = sum(one.unit_count for one in pool)
 
-        def tell(encoded: int, _: int, start: int = start) -> None:
+        def tell(done: int, texts: int, start: int = start, count: int = count) -> None:
             if progress is not None:
-                progress(start + encoded, total)
+                progress(start + count - texts + done, total)  # units of the same text are done together
 
-        yield name, Segment.make(name, policy, clauses, encoder, tell)
-        done += count
+        journal.encode([text for one in pool for text in one.texts()], tell)
+        for one in pool:
+            yield one.name, Segment.make(one.name, one.policy, one.clauses, journal.packed)
+        journal.remove()
+        start += count
+    journal.remove()  # of policies that are no longer wanted
+
+
+@dataclass(frozen=True)
+class _Outline:
+    """A policy whose segment is to be made under ``name``."""
+
+    name: str
+    policy: Policy
+    clauses: tuple[Clause, ...]
+    unit_count: int
+
+    def texts(self) -> list[str]:
+        """Return the texts to encode, one a unit."""
+        return embedding_texts(self.policy, self.clauses, clause_units(self.clauses))
+
+
+def _pools(outlines: Sequence[_Outline], begun: Sequence[str]) -> Iterator[list[_Outline]]:
+    """Yield what is encoded together: first what a killed build was at, so that it is cut into slices as then."""
+    pool = [one for one in outlines if one.name in begun]
+    if pool:
+        yield pool
+        pool = []
+    for one in outlines:
+        if one.name in begun:
+            continue
+        if pool and sum(other.unit_count for other in pool) + one.unit_count > UNITS_PER_POOL:
+            yield pool
+            pool = []
+        pool.append(one)
+    if pool:
+        yield pool
 
 
 def _twin(policy: Policy, name: str, out: Path, before: Sequence[Version], fingerprint: str) -> Segment | None:

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import get_args
@@ -27,6 +28,7 @@ from index.doctor import (
     mend_index,
 )
 from index.encoder import FakeEncoder
+from index.journal import encode_packed
 from index.maintain import (
     add_policies,
     forget_snapshot,
@@ -389,7 +391,7 @@ def with_clauses(segment: Segment, clauses) -> Segment:
     """Give a segment other clauses and everything that fits them."""
     units = clause_units(clauses)
     return replace(
-        Segment.make(segment.name, segment.policy, clauses, FakeEncoder()),
+        Segment.make(segment.name, segment.policy, clauses, partial(encode_packed, encoder=FakeEncoder())),
         units=units,
         token_starts=np.zeros(len(_first_units(units, len(clauses))) + 1, np.int64),
     )

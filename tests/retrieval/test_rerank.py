@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from corpus.datatypes import Policy
 from corpus.lexicons import load_glossary
 from corpus.parser import parse_policy
 from index.encoder import EncodedText, load_encoder
+from index.journal import encode_packed
 from index.segment import Segment
 from index.tokens import pack_tokens, unit_rows
 from retrieval.query import Glossary, understand
@@ -149,7 +151,7 @@ def test_the_shipped_second_stage_fits_the_shipped_encoder():
     assert shipped is not None
     [encoded] = encoder.encode_queries(["怎么注销账号"])
     policy = Policy("应用甲", "您可以在“我的-设置-注销”里注销账号。\n我们使用加密技术保护您的信息。")
-    segment = Segment.make("", policy, parse_policy(policy).clauses, encoder)
+    segment = Segment.make("", policy, parse_policy(policy).clauses, partial(encode_packed, encoder=encoder))
     asked = understand("怎么注销账号", "zh", Glossary(load_glossary()))
     ranking, judgement = rank_twice(segment, asked, encoded, shipped)
     assert judgement is not None

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from corpus.datatypes import Policy
 from corpus.topics import TOPICS
 from index.encoder import load_encoder
+from index.journal import encode_packed
 from index.segment import Segment
 from index.units import context_of
 from retrieval import Assistant
@@ -218,7 +221,7 @@ def test_the_shipped_classifier_fits_the_shipped_encoder():
     policy = Policy("应用甲", text)
     from corpus.parser import parse_policy
 
-    segment = Segment.make("shipped", policy, parse_policy(policy).clauses, encoder)
+    segment = Segment.make("shipped", policy, parse_policy(policy).clauses, partial(encode_packed, encoder=encoder))
     judged = classifier.judge(segment)
     first = {clause.path[0]: judged.topics(place) for place, clause in enumerate(segment.clauses) if clause.path}
     assert first == {
