@@ -13,10 +13,10 @@ check: $(VENV)/.tools
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy
-	$(BIN)/pytest -m "not model and not browser and not policies130"
+	$(BIN)/pytest -m "not model and not browser and not policies130 and not milvus"
 
-test: check
-	$(BIN)/pytest -m "model or browser or policies130"
+test: $(VENV)/.milvus check
+	$(BIN)/pytest -m "model or browser or policies130 or milvus"
 
 evaluate: $(VENV)/.installed
 	$(BIN)/python -m evaluation
@@ -32,4 +32,8 @@ $(VENV)/.installed: requirements.txt pyproject.toml
 
 $(VENV)/.tools: requirements-dev.txt $(VENV)/.installed
 	$(BIN)/pip install --disable-pip-version-check -r requirements-dev.txt
+	touch $@
+
+$(VENV)/.milvus: requirements-milvus.txt $(VENV)/.tools
+	$(BIN)/pip install --disable-pip-version-check -r requirements-milvus.txt
 	touch $@
