@@ -1,25 +1,22 @@
-"""Texts to unit vectors: the contract, the real encoder on sentence-transformers, and a small one for tests."""
+"""Texts to unit vectors: the contract, the real encoder over an engine, and a small one for tests."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-import threading
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 
-from index.model import TOKEN_PROJECTION, checksum_files, prepare_model, shipped_difference, shipped_projection
+from index.engine import Engine, Precision, supports_bfloat16
+from index.model import TOKEN_PROJECTION, hash_files, prepare_openvino_model, shipped_difference, shipped_projection
 from index.tokens import Floats, unit_rows
-
-if TYPE_CHECKING:
-    from sentence_transformers import SentenceTransformer
 
 Progress = Callable[[int, int], None]
 
@@ -83,53 +80,46 @@ class Encoder(Protocol):
 
 
 class SentenceEncoder:
-    """A sentence-transformers model, its prompts put before each text, usable from several threads.
+    """An engine, its model's prompts put before each text, usable from several threads.
 
     The same text encoded alone and in a batch differs by up to 7e-4 in bfloat16, so scores want rounding downstream.
     """
 
-    def __init__(self, model: SentenceTransformer, *, weights: str, projection: Floats | None) -> None:
+    def __init__(self, engine: Engine, *, projection: Floats | None) -> None:
         """Wrap a loaded model.
 
-        :param weights: the hash of the model's files. The number type is left out of the fingerprint on purpose: it
-            moves a vector by about 1e-3, and an index built on one machine must load on another.
-        :param projection: float32 of shape (token dimension, dimension), what makes a token's vector of its last state.
+        :param projection: float32 of shape (token dimension, state size), what makes a token's vector of its last
+            state; ``None`` gives no token vectors.
         """
-        self._model = model
+        self._engine = engine
         self._projection = projection
+        facts = engine.facts
+        self.dimension: int = engine.dimension
         self.token_dimension: int = 0 if projection is None else len(projection)
-        self._query_prompt = model.prompts.get("query") or ""
-        self._passage_prompt = model.prompts.get("passage") or model.prompts.get("document") or ""
-        # The first token and the prompt's; the space after that goes with the first word.
-        self._skipped = {
-            prompt: 1 + len(model.tokenizer(prompt.rstrip(), add_special_tokens=False)["input_ids"])
-            for prompt in (self._query_prompt, self._passage_prompt)
-        }
-        # A fast tokenizer holds its padding and truncation as state and fails when two threads set them at once.
-        self._lock = threading.Lock()
-        dimension = model.get_embedding_dimension()
-        assert dimension is not None
-        self.dimension: int = dimension
+        # The first token and the prompt's, without the last; the space after that goes with the first word.
+        prompts = (facts.query_prompt, facts.passage_prompt)
+        alone = engine.tokenize([prompt.rstrip() for prompt in prompts])
+        self._skipped = {prompt: len(ids) - 1 for prompt, ids in zip(prompts, alone, strict=True)}
         projected = "" if projection is None else hashlib.sha256(projection.tobytes()).hexdigest()
-        identity = [weights, self._query_prompt, self._passage_prompt, model.max_seq_length, projected]
+        identity = [facts.weights, facts.query_prompt, facts.passage_prompt, facts.max_length, projected]
         self.fingerprint: str = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
 
     def encode_queries(self, texts: Sequence[str]) -> Encoded:
         """Return the vectors of questions."""
-        return self._encode(texts, self._query_prompt, None)
+        return self._encode(texts, self._engine.facts.query_prompt, None)
 
     def encode_passages(self, texts: Sequence[str], *, progress: Progress | None = None) -> Encoded:
         """Return the vectors of passages; see :class:`Encoder`."""
-        return self._encode(texts, self._passage_prompt, progress)
+        return self._encode(texts, self._engine.facts.passage_prompt, progress)
 
     def _encode(self, texts: Sequence[str], prompt: str, progress: Progress | None) -> Encoded:
-        prompted = [prompt + text for text in texts]
+        ids = self._engine.tokenize([prompt + text for text in texts])
         vectors = np.empty((len(texts), self.dimension), np.float32)
         tokens = [np.empty((0, self.token_dimension), np.float32)] * len(texts)
         skipped = self._skipped[prompt]
         done = 0
-        for batch in self._batches(prompted):
-            vectors[batch], states = self._forward([prompted[i] for i in batch])
+        for batch in batch_by_length([len(own) for own in ids]):
+            vectors[batch], states = self._engine.forward([ids[i] for i in batch])
             if self._projection is not None:
                 for i, own in zip(batch, states, strict=True):
                     kept = own[skipped:-1] if len(own) > skipped + 1 else own  # an empty text has its prompt alone
@@ -139,77 +129,73 @@ class SentenceEncoder:
                 progress(done, len(texts))
         return Encoded(unit_rows(vectors), tuple(tokens))
 
-    def _batches(self, texts: list[str]) -> Iterator[list[int]]:
-        """Yield the positions of texts of like length, longest first, so that memory runs short at once or never."""
-        if len(texts) < 2:
-            yield from ([i] for i in range(len(texts)))
-            return
-        with self._lock:
-            tokens = self._model.tokenizer(texts, truncation=True, max_length=self._model.max_seq_length)["input_ids"]
-        batch: list[int] = []
-        for i in sorted(range(len(texts)), key=lambda i: -len(tokens[i])):
-            if batch and (len(batch) + 1) * len(tokens[batch[0]]) > TOKENS_PER_BATCH:
-                yield batch
-                batch = []
-            batch.append(i)
+
+def batch_by_length(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Yield the positions of texts of like length, longest first, so that memory runs short at once or never.
+
+    >>> list(batch_by_length([200, 3, 250, 2]))
+    [[2, 0], [1, 3]]
+    """
+    batch: list[int] = []
+    for i in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+        if batch and (len(batch) + 1) * lengths[batch[0]] > TOKENS_PER_BATCH:
+            yield batch
+            batch = []
+        batch.append(i)
+    if batch:
         yield batch
 
-    def _forward(self, texts: list[str]) -> tuple[Floats, list[Floats]]:
-        """Return one vector a text, and the last states of its tokens, the first and the last of them special."""
-        # SentenceTransformer.encode does the same and 1 to 2 ms more a call: prompts, progress bars, devices.
-        import torch
 
-        with self._lock, torch.inference_mode():
-            features = self._model(self._model.preprocess(texts))
-        vectors: Floats = features["sentence_embedding"].float().numpy()
-        states: Floats = features["token_embeddings"].float().numpy()
-        lengths = features["attention_mask"].sum(dim=1).tolist()
-        return vectors, [own[:length] for own, length in zip(states, lengths, strict=True)]
-
-
-def supports_bfloat16() -> bool:
-    """Say whether the CPU multiplies bfloat16 in hardware (AMX or AVX-512); elsewhere it is slower than float32."""
-    import torch
-
-    capabilities = torch.cpu.get_capabilities()
-    return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
-
-
-def load_encoder(model: str | Path | None = None, *, projection: Floats | None = None) -> SentenceEncoder:
+def load_encoder(
+    model: str | Path | None = None,
+    *,
+    projection: Floats | None = None,
+    precision: Precision | None = None,
+    threads: int | None = None,
+) -> SentenceEncoder:
     """Load a model from this machine; nothing is fetched.
+
+    The project's own runs on OpenVINO, every other on sentence-transformers; vectors of the two agree to 1e-4.
 
     :param model: a sentence-transformers folder, or the name of one in the local hub cache; ``None`` is the project's
         own, prepared on first use. ``load_encoder(prepare_model())`` is its base without what training changed.
     :param projection: what makes token vectors, if not what the folder carries; without either there are none.
+    :param precision: the number type of the model's products; ``None`` is bfloat16 where the CPU has it.
+    :param threads: how many cores it may use, ``None`` is all: several processes on one machine share them out.
     :raises FileNotFoundError: if there is no such folder or name here.
     """
-    # Read by the libraries when they are imported. Without the last, torch's threads spin while they wait for one
-    # another: beside three busy processes on two cores a query took 457 ms, with it 54.
-    for name, value in (("HF_HUB_OFFLINE", "1"), ("TRANSFORMERS_OFFLINE", "1"), ("OMP_WAIT_POLICY", "PASSIVE")):
-        os.environ.setdefault(name, value)
-    import torch
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+    # Read when a library with OpenMP is loaded (torch, FAISS), whose threads otherwise spin while they wait for one
+    # another: beside three busy processes on two cores a query by torch took 457 ms, with this 54.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from safetensors.numpy import load_file
-    from sentence_transformers import SentenceTransformer
-    from transformers.utils import logging as transformers_logging
 
-    shipped = {"difference": shipped_difference(), "projection": shipped_projection()}
-    folder = Path(model) if model else prepare_model(**shipped)
-    if not folder.exists():
-        try:
-            folder = Path(snapshot_download(str(model), local_files_only=True))
-        except (LocalEntryNotFoundError, HFValidationError) as exc:
-            raise FileNotFoundError(
-                f"{model} is no folder and no model in the local hub cache; fetch it first: hf download {model}"
-            ) from exc
-    dtype = torch.bfloat16 if supports_bfloat16() else torch.float32
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    loaded = SentenceTransformer(str(folder), device="cpu", local_files_only=True, model_kwargs={"dtype": dtype})
-    weights = hashlib.sha256(json.dumps(checksum_files(folder)).encode()).hexdigest()
+    from index.engine_openvino import OpenVinoEngine
+    from index.engine_torch import TorchEngine
+
+    precision = precision or ("bf16" if supports_bfloat16() else "f32")
+    engine: Engine
+    if model is None:
+        folder = prepare_openvino_model(difference=shipped_difference(), projection=shipped_projection())
+        engine = OpenVinoEngine(folder, precision=precision, threads=threads)
+    else:
+        folder = Path(model) if Path(model).exists() else _find_in_hub_cache(str(model))
+        engine = TorchEngine(folder, weights=hash_files(folder), precision=precision, threads=threads)
     if projection is None and (folder / TOKEN_PROJECTION).exists():
         projection = load_file(folder / TOKEN_PROJECTION)["projection"].astype(np.float32)
-    return SentenceEncoder(loaded.eval(), weights=weights, projection=projection)
+    return SentenceEncoder(engine, projection=projection)
+
+
+def _find_in_hub_cache(name: str) -> Path:
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(name, local_files_only=True))
+    except (LocalEntryNotFoundError, HFValidationError) as exc:
+        raise FileNotFoundError(
+            f"{name} is no folder and no model in the local hub cache; fetch it first: hf download {name}"
+        ) from exc
 
 
 class FakeEncoder:

