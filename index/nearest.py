@@ -99,13 +99,19 @@ class ApproximateUnits:
             lists.add(vectors(name))
         return cls(lists, segments)
 
-    def search(self, query: Floats, top_k: int, segments: Collection[str], vectors: Vectors) -> list[Neighbour]:
-        """Return about the ``top_k`` nearest units of those of ``segments`` that are in it, best first."""
+    def search(
+        self, query: Floats, top_k: int, segments: Collection[str], vectors: Vectors, *, probed: int = PROBED
+    ) -> list[Neighbour]:
+        """Return about the ``top_k`` nearest units of those of ``segments`` that are in it, best first.
+
+        :param probed: how many lists are looked through.
+        """
         import faiss
 
         wanted = min(top_k * OVERFETCH, self.unit_count)
         while True:
-            parameters = faiss.SearchParametersIVF(nprobe=PROBED)
+            parameters = faiss.SearchParametersIVF()
+            parameters.nprobe = probed
             _, found = self._lists.search(query[np.newaxis], wanted, params=parameters)
             ids = found[0][found[0] >= 0]
             places = np.searchsorted(self._starts, ids, side="right") - 1

@@ -117,9 +117,7 @@ class Segment:
     def save(self, folder: Path) -> None:
         """Write the segment's files into ``folder``, which must not exist."""
         folder.mkdir()
-        policy = {name: value for name, value in asdict(self.policy).items() if name not in ("sha256", "policy_id")}
-        _write_json(folder / "policy.json", policy)
-        _write_json(folder / "clauses.json", [asdict(clause) for clause in self.clauses])
+        write_outline(folder, self.policy, self.clauses)
         _write_json(folder / "units.json", [[unit.clause, unit.start, unit.end] for unit in self.units])
         for name in _ARRAYS:
             np.save(folder / f"{name}.npy", getattr(self, name), allow_pickle=False)
@@ -138,6 +136,13 @@ class Segment:
             lexical=LexicalIndex.load(folder / "lexical", len(clauses)),
             store=store,
         )
+
+
+def write_outline(folder: Path, policy: Policy, clauses: Sequence[Clause]) -> None:
+    """Write the policy and the clauses of a segment; :func:`read_outline` reads them."""
+    record = {name: value for name, value in asdict(policy).items() if name not in ("sha256", "policy_id")}
+    _write_json(folder / "policy.json", record)
+    _write_json(folder / "clauses.json", [asdict(clause) for clause in clauses])
 
 
 def read_outline(folder: Path) -> tuple[Policy, tuple[Clause, ...]]:

@@ -91,7 +91,7 @@ class FolderVectors:
 
     def scores(self, segment: str, unit_count: int, query: Floats) -> Floats:
         """Return the exact cosine of every unit of a segment with ``query``: float32 of shape (units,)."""
-        return np.asarray(self.vectors(segment) @ query)
+        return np.asarray(self.vectors(segment) @ query, dtype=np.float32)
 
     def nearest(self, query: Floats, top_k: int, segments: Collection[str]) -> tuple[Neighbour, ...]:
         """Return the ``top_k`` units of ``segments`` nearest to ``query``, best first, ties by segment and unit."""
@@ -118,7 +118,7 @@ class FolderVectors:
             if mapped is not None:
                 self._mapped.move_to_end(segment)
                 return mapped
-        mapped = np.load(self._out / "segments" / segment / VECTORS, mmap_mode="r", allow_pickle=False)
+        mapped: Floats = np.load(self._out / "segments" / segment / VECTORS, mmap_mode="r", allow_pickle=False)
         with self._lock:
             self._mapped[segment] = mapped
             if len(self._mapped) > MOST_MAPPED:
