@@ -114,10 +114,10 @@ class FolderVectors:
     def vectors(self, segment: str) -> Floats:
         """Return the unit vectors of a segment, float32 of shape (units, dimension), read-only."""
         with self._lock:
-            mapped = self._mapped.get(segment)
-            if mapped is not None:
+            held = self._mapped.get(segment)
+            if held is not None:
                 self._mapped.move_to_end(segment)
-                return mapped
+                return held
         mapped: Floats = np.load(self._out / "segments" / segment / VECTORS, mmap_mode="r", allow_pickle=False)
         with self._lock:
             self._mapped[segment] = mapped
