@@ -1,0 +1,261 @@
+"""What is Milvus's alone: addresses, what is not installed, a server that is killed, a file that is in use."""
+
+from __future__ import annotations
+
+import importlib.util
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from index.errors import IndexMismatchError, StoreUnreachableError
+from index.milvus import BATCH_UNITS, MilvusVectors
+from index.tokens import Floats, unit_rows
+
+from .milvus_server import MilvusServer
+
+ROOT = Path(__file__).parents[2]
+DIMENSION = 16
+RECOVERING_SECONDS = 120.0
+
+milvus_is_installed = pytest.mark.skipif(
+    any(importlib.util.find_spec(module) is None for module in ("pymilvus", "milvus_lite")),
+    reason="pymilvus and milvus-lite are not installed: pip install -r requirements-milvus.txt",
+)
+
+
+class Rows(list[Floats]):
+    """Vectors that do something when one of them is about to be sent."""
+
+    def __init__(self, rows: Floats, position: int, act: Callable[[], None]) -> None:
+        super().__init__(rows)
+        self._position, self._act = position, act
+
+    def __iter__(self) -> Iterator[Floats]:
+        for position, row in enumerate(super().__iter__()):
+            if position == self._position:
+                self._act()
+            yield row
+
+
+def random_units(count: int, seed: int) -> Floats:
+    return unit_rows(np.random.default_rng(seed).normal(size=(count, DIMENSION)).astype(np.float32))
+
+
+def wait_until_it_answers(ask: Callable[[], object]) -> None:
+    """Ask again and again of a server that is coming up; what it says meanwhile is that it cannot be reached."""
+    until = time.monotonic() + RECOVERING_SECONDS
+    while True:
+        try:
+            ask()
+            return
+        except StoreUnreachableError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.5)
+
+
+@milvus_is_installed
+@pytest.mark.parametrize(
+    "address", ["milvus://", "milvus://127.0.0.1", "milvus://:19530", "milvus://host:port", "milvus+https://h:99999"]
+)
+def test_an_address_without_host_and_port_is_refused(address: str) -> None:
+    with pytest.raises(ValueError, match=r"milvus://HOST:PORT or milvus\+https://HOST:PORT"):
+        MilvusVectors(address, fingerprint="f", dimension=DIMENSION)
+
+
+@pytest.mark.parametrize(
+    ("address", "gone", "package"),
+    [
+        ("milvus://127.0.0.1:19530", "pymilvus", "pymilvus"),
+        ("vectors.db", "pymilvus", "pymilvus"),
+        ("vectors.db", "milvus_lite", "milvus-lite"),
+    ],
+)
+def test_without_the_package_it_is_said_what_to_install(
+    address: str, gone: str, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == gone else object())
+    with pytest.raises(ModuleNotFoundError) as caught:
+        MilvusVectors(address, fingerprint="f", dimension=DIMENSION)
+    assert str(caught.value) == (
+        f"the vector store {address} needs the package {package}, which is not installed:\n"
+        "  pip install -r requirements-milvus.txt"
+    )
+
+
+@milvus_is_installed
+def test_another_encoder_or_dimension_has_a_collection_of_its_own() -> None:
+    one, other, wider = (
+        MilvusVectors("milvus://h:1", fingerprint=fingerprint, dimension=dimension).collection
+        for fingerprint, dimension in (("a", 16), ("b", 16), ("a", 384))
+    )
+    assert len({one, other, wider}) == 3
+    assert one == MilvusVectors("milvus://elsewhere:2", fingerprint="a", dimension=16).collection
+
+
+@milvus_is_installed
+def test_a_server_that_is_not_there_is_named_without_the_password() -> None:
+    store = MilvusVectors("milvus://reader:secret@127.0.0.1:1", fingerprint="f", dimension=DIMENSION)
+    query = random_units(1, 0)[0]
+    for ask in (
+        lambda: store.put({"a": random_units(3, 1)}),
+        lambda: store.missing({"a": 3}),
+        lambda: store.scores("a", 3, query),
+        lambda: store.nearest(query, 3, ["a"]),
+        lambda: store.keep_only(["a"]),
+    ):
+        with pytest.raises(
+            StoreUnreachableError, match=r"the vector store at milvus://127\.0\.0\.1:1 did not answer"
+        ) as e:
+            ask()
+        assert "secret" not in str(e.value)
+    store.close()
+
+
+@milvus_is_installed
+def test_a_segment_that_is_not_there_whole_is_not_scored(tmp_path: Path) -> None:
+    store = MilvusVectors(str(tmp_path / "vectors.db"), fingerprint="f", dimension=DIMENSION)
+    query = random_units(1, 0)[0]
+    with pytest.raises(IndexMismatchError, match="holds 0 of the 3 units of segment a"):
+        store.scores("a", 3, query)
+    store.put({"b": random_units(2, 1)})
+    with pytest.raises(IndexMismatchError, match="holds 0 of the 3 units of segment a"):
+        store.scores("a", 3, query)
+    with pytest.raises(IndexMismatchError, match="holds 2 of the 3 units of segment b"):
+        store.scores("b", 3, query)
+    store.close()
+
+
+@milvus_is_installed
+def test_only_what_is_named_is_kept(tmp_path: Path) -> None:
+    store = MilvusVectors(str(tmp_path / "vectors.db"), fingerprint="f", dimension=DIMENSION)
+    store.put({name: random_units(4, seed) for seed, name in enumerate("abc")})
+    store.keep_only(["b", "never put"])
+    assert store.missing(dict.fromkeys("abc", 4)) == ("a", "c")
+    store.close()
+
+
+@milvus_is_installed
+def test_a_file_that_another_process_has_open_is_said_to_be_so(tmp_path: Path) -> None:
+    path = tmp_path / "vectors.db"
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE, stdin=subprocess.PIPE, cwd=ROOT
+    )
+    try:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"open\n"
+        store = MilvusVectors(str(path), fingerprint="f", dimension=DIMENSION)
+        with pytest.raises(StoreUnreachableError, match="another process may have it open"):
+            store.missing({"a": 1})
+    finally:
+        holder.communicate(b"\n")
+    assert store.missing({"a": 1}) == ()
+    store.close()
+
+
+@milvus_is_installed
+def test_a_process_killed_in_mid_put_leaves_a_file_that_is_filled_again(tmp_path: Path) -> None:
+    path = tmp_path / "vectors.db"
+    killed = subprocess.run([sys.executable, "-c", DIE, str(path)], cwd=ROOT, capture_output=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    rows, query = random_units(2 * BATCH_UNITS + 100, 7), random_units(1, 8)[0]
+    store = MilvusVectors(str(path), fingerprint="f", dimension=DIMENSION)
+    assert store.missing({"small": 5, "large": len(rows)}) == ("large",)
+    store.put({"small": random_units(5, 6), "large": rows})
+    assert store.missing({"small": 5, "large": len(rows)}) == ()
+    np.testing.assert_allclose(store.scores("large", len(rows), query), rows @ query, atol=1e-5)
+    store.close()
+
+
+HOLD = """
+import sys
+from index.milvus import MilvusVectors
+from index.vectors import open_store
+import numpy as np
+store = open_store(sys.argv[1], None, fingerprint="f", dimension=16)
+store.put({"a": np.eye(1, 16, dtype=np.float32)})
+print("open", flush=True)
+sys.stdin.readline()
+store.close()
+"""
+
+DIE = """
+import os, signal, sys
+from pathlib import Path
+sys.path.insert(0, os.getcwd())
+from index.milvus import BATCH_UNITS
+from index.vectors import open_store
+from tests.index.test_milvus import Rows, random_units
+store = open_store(sys.argv[1], Path(), fingerprint="f", dimension=16)
+store.put({"small": random_units(5, 6)})
+rows = random_units(2 * BATCH_UNITS + 100, 7)
+store.put({"large": Rows(rows, BATCH_UNITS + 50, lambda: os.kill(os.getpid(), signal.SIGKILL))})
+"""
+
+
+@pytest.mark.milvus
+def test_a_server_killed_in_mid_put_is_filled_again(milvus_server: MilvusServer) -> None:
+    store = MilvusVectors(milvus_server.address, fingerprint="killed in mid-put", dimension=DIMENSION)
+    rows, small, query = random_units(2 * BATCH_UNITS + 100, 1), random_units(5, 2), random_units(1, 3)[0]
+    units = {"small": 5, "large": len(rows)}
+    store.put({"small": small})
+    try:
+        with pytest.raises(StoreUnreachableError, match="did not answer while inserting units"):
+            store.put({"large": Rows(rows, BATCH_UNITS + 50, milvus_server.kill)})
+    finally:
+        milvus_server.start()
+    wait_until_it_answers(lambda: store.scores("small", 5, query))
+    assert store.missing(units) == ("large",)
+    np.testing.assert_allclose(store.scores("small", 5, query), small @ query, atol=1e-5)
+    store.put({"small": small, "large": rows})
+    assert store.missing(units) == ()
+    np.testing.assert_allclose(store.scores("large", len(rows), query), rows @ query, atol=1e-5)
+    store.close()
+
+
+@pytest.mark.milvus
+def test_a_server_killed_in_mid_query_answers_again_without_reopening(milvus_server: MilvusServer) -> None:
+    store = MilvusVectors(milvus_server.address, fingerprint="killed in mid-query", dimension=DIMENSION)
+    rows = random_units(600, 1)
+    store.put({"a": rows})
+    asked, failed, wrong = threading.Event(), threading.Event(), []
+
+    def ask(seed: int) -> None:
+        while not failed.is_set():
+            query = random_units(1, seed)[0]
+            try:
+                scores = store.scores("a", 600, query)
+            except StoreUnreachableError:
+                failed.set()
+            except Exception as error:  # noqa: BLE001 - whatever else it is, the test names it
+                wrong.append(repr(error))
+                return
+            else:
+                asked.set()
+                if not np.allclose(scores, rows @ query, atol=1e-5):
+                    wrong.append(f"scores of query {seed}")
+
+    askers = [threading.Thread(target=ask, args=(seed,)) for seed in range(4)]
+    try:
+        for asker in askers:
+            asker.start()
+        assert asked.wait(60)
+        milvus_server.kill()
+        for asker in askers:
+            asker.join(60)
+        assert not any(asker.is_alive() for asker in askers)
+    finally:
+        failed.set()
+        milvus_server.start()
+    assert wrong == []
+    query = random_units(1, 9)[0]
+    wait_until_it_answers(lambda: store.scores("a", 600, query))
+    np.testing.assert_allclose(store.scores("a", 600, query), rows @ query, atol=1e-5)
+    store.close()
