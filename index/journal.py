@@ -72,9 +72,11 @@ class Journal:
             self._read(path.read_bytes())
 
     def begin(self, segments: Iterable[str]) -> None:
-        """Take up ``segments``; a journal that was read goes on as it is."""
-        if not self.segments:
-            self.segments = tuple(segments)
+        """Take up ``segments``; a journal that was read goes on as it is if one of them is among its own."""
+        names = tuple(segments)
+        if not set(names) & set(self.segments):
+            self.remove()
+            self.segments = names
             header = {"made_by": self._making, "segments": self.segments}
             self._path.write_bytes(_frame(json.dumps(header).encode()))
 

@@ -171,3 +171,13 @@ def test_a_removed_journal_is_gone_and_begins_anew(path):
     journal.encode(TEXTS[:2])
     assert journal.segments == ("丙",)
     assert_same(Journal(path, SpellingEncoder(), MADE_BY), TEXTS[:2])
+
+
+def test_a_journal_of_other_segments_is_forgotten(path):
+    stopped(path, calls=3)
+    encoder = SpellingEncoder()
+    journal = Journal(path, encoder, MADE_BY)
+    journal.begin(["丙"])
+    journal.encode(TEXTS)
+    assert encoder.calls == list(slice_texts(TEXTS))
+    assert Journal(path, encoder, MADE_BY).segments == ("丙",)

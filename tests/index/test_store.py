@@ -1,4 +1,5 @@
 import hashlib
+import json
 import multiprocessing
 import os
 import random
@@ -10,9 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import index.journal
+import index.store
 from corpus.datatypes import Policy
+from index.doctor import examine_index
 from index.encoder import Encoded, FakeEncoder
 from index.errors import IndexMismatchError, IndexNotBuiltError
+from index.maintain import prune_index
 from index.store import build_index, is_current, open_generation
 from index.tokens import MAX_CLAUSE_TOKENS, unit_rows
 
@@ -159,6 +164,7 @@ def test_no_policies_and_an_app_named_twice_are_refused(tmp_path):
 
 def _build_slowly(out: str, texts: list[str]) -> None:
     policies = [Policy(f"应用{number}", text) for number, text in enumerate(texts)]
+    index.journal.CHARACTERS_PER_SLICE = 10  # a call for every text
     build_index(policies, Path(out), CountingEncoder(delay=0.01))
 
 
@@ -177,6 +183,143 @@ def test_a_build_that_is_killed_leaves_the_generation_from_before(tmp_path, seed
     build_index([FIRST, SECOND], tmp_path, encoder)
     assert [s.policy.app for s in open_generation(tmp_path, encoder.fingerprint).segments] == ["甲", "乙"]
     assert not list((tmp_path / "segments").glob(".partial-*"))
+
+
+FOUR = [
+    FIRST,
+    SECOND,
+    Policy("丙", FIRST.text.replace("手机", "邮箱")),
+    Policy("丁", f"{SECOND.text}\n一、其他\n您可以投诉。"),
+]
+
+
+class CompanionableEncoder(FakeEncoder):
+    """A fake whose vectors hang on the texts of the same call, as a real one's do; it notes each call in a file."""
+
+    def __init__(self, calls: Path, killed_at: int | None = None) -> None:
+        super().__init__()
+        self.calls = calls
+        self.killed_at = killed_at
+
+    def encode_passages(self, texts, *, progress=None):
+        with self.calls.open("a") as file:
+            file.write(json.dumps(texts) + "\n")
+        if self.killed_at == len(read_calls(self.calls)):
+            os.kill(os.getpid(), signal.SIGKILL)
+        vectors = super().encode_passages(texts, progress=progress).vectors
+        tokens = tuple(np.empty((0, 0), np.float32) for _ in texts)
+        return Encoded(unit_rows(vectors + 1e-3 * vectors.mean(axis=0)), tokens)
+
+
+def read_calls(path: Path) -> list[list[str]]:
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def segment_files(out: Path) -> dict[str, bytes]:
+    folder = out / "segments"
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def run_and_die(target, *arguments) -> None:
+    process = multiprocessing.get_context("fork").Process(target=target, args=arguments)
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+
+
+def _die_writing(out: Path, calls: Path, segment: int, moment: str) -> None:
+    """Build the four and die at the writing of a segment."""
+    write, written = index.store._write_segment, []
+
+    def die(*arguments):
+        if len(written) == segment and moment == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        files = write(*arguments)
+        if len(written) == segment:
+            os.kill(os.getpid(), signal.SIGKILL)
+        written.append(files)
+        return files
+
+    index.store._write_segment = die
+    build_index(FOUR, out, CompanionableEncoder(calls))
+
+
+@pytest.fixture
+def uninterrupted(tmp_path, monkeypatch):
+    """The calls and the files of a build of the four in two pools of several slices each."""
+    monkeypatch.setattr("index.journal.CHARACTERS_PER_SLICE", 50)
+    monkeypatch.setattr("index.store.UNITS_PER_POOL", 6)
+    build_index(FOUR, tmp_path / "whole", CompanionableEncoder(tmp_path / "whole.calls"))
+    calls = read_calls(tmp_path / "whole.calls")
+    assert len(calls) == 5
+    return calls, segment_files(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("call", range(1, 6))
+def test_a_build_killed_while_it_encodes_goes_on_with_what_it_was_at(tmp_path, uninterrupted, call):
+    calls, files = uninterrupted
+    out, noted = tmp_path / "index", tmp_path / "calls"
+    run_and_die(build_index, FOUR, out, CompanionableEncoder(noted, killed_at=call))
+    assert read_calls(noted) == calls[:call]
+    told: list[tuple[int, int]] = []
+    build_index(FOUR, out, CompanionableEncoder(noted), progress=lambda *one: told.append(one))
+    assert read_calls(noted) == [*calls[:call], *calls[call - 1 :]]
+    assert segment_files(out) == files
+    total = told[-1][1]
+    assert told[-1] == (total, total) and {one[1] for one in told} == {total}
+    assert [one[0] for one in told] == sorted(one[0] for one in told)
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("segment", range(4))
+def test_a_build_killed_while_it_writes_encodes_nothing_again(tmp_path, uninterrupted, segment, moment):
+    calls, files = uninterrupted
+    out, noted = tmp_path / "index", tmp_path / "calls"
+    run_and_die(_die_writing, out, noted, segment, moment)
+    build_index(FOUR, out, CompanionableEncoder(noted))
+    assert read_calls(noted) == calls
+    assert segment_files(out) == files
+
+
+def test_a_build_of_other_policies_after_a_kill_takes_what_it_can_use_and_clears_the_rest(tmp_path, uninterrupted):
+    calls, _ = uninterrupted
+    out, noted = tmp_path / "index", tmp_path / "calls"
+    run_and_die(build_index, FOUR, out, CompanionableEncoder(noted, killed_at=2))
+    build_index([FIRST, FOUR[3]], out, CompanionableEncoder(noted))
+    assert read_calls(noted) == [
+        *calls[:2],
+        ["一、收集\n我们收集手机号码。", "一、收集\n用于注册账号。"],
+        ["我们不会共享您的个人信息。", "一、其他\n您可以投诉。"],
+    ]
+    assert not list((out / "segments").glob(".partial-*"))
+    encoder = FakeEncoder()
+    [segment, _] = open_generation(out, encoder.fingerprint).segments
+    texts = [FIRST.text[unit.start : unit.end] for unit in segment.units]
+    assert texts[:2] == ["我们收集手机号码。用于注册账号。", "我们收集手机号码。"]
+    exact = encoder.encode_passages(
+        ["一、收集\n我们收集手机号码。用于注册账号。", "一、收集\n我们收集手机号码。"]
+    ).vectors
+    np.testing.assert_allclose(segment.vectors[:2], exact, atol=1e-3)
+
+
+def test_a_build_with_nothing_to_do_clears_the_journal_of_one_that_was_killed(tmp_path, uninterrupted):
+    out = tmp_path / "index"
+    build_index([SECOND], out, CompanionableEncoder(tmp_path / "first"))
+    run_and_die(build_index, FOUR, out, CompanionableEncoder(tmp_path / "second", killed_at=2))
+    assert (out / "segments" / ".partial-journal").is_file()
+    build_index([SECOND], out, CountingEncoder())
+    assert not list((out / "segments").glob(".partial-*"))
+
+
+def test_pruning_clears_the_journal_of_a_build_that_was_killed(tmp_path, uninterrupted):
+    out = tmp_path / "index"
+    build_index([SECOND], out, CompanionableEncoder(tmp_path / "first"))
+    run_and_die(build_index, FOUR, out, CompanionableEncoder(tmp_path / "second", killed_at=2))
+    journal = out / "segments" / ".partial-journal"
+    [finding] = [one for one in examine_index(out) if one.kind == "leftover"]
+    assert (finding.place, finding.command) == ("segments/.partial-journal", f"wentiao corpus prune --index {out}")
+    prune_index(out)
+    assert not journal.exists()
 
 
 def test_a_segment_damaged_while_no_generation_lists_it_is_not_trusted(tmp_path):
