@@ -16,7 +16,10 @@ OTHERS = {
     "bench": "time building, starting and answering",
     "calibrate": "choose the thresholds on held-out training policies",
     "outline": "score the parser against marks made by hand",
+    "paper": "work out the figures of docs/scale.md that follow from others",
     "profile": "score the profiles of the shipped policies against a sheet made from their texts",
+    "rivals": "compare with the stores that people take: speed, memory, disk and quality",
+    "scale": "measure what grows with the number of apps, and indexes of up to a million vectors",
     "topics": "score the topics of CAPP-130's sentences",
 }
 """The commands beside ``score``, each a module with ``main(arguments)``."""

@@ -32,7 +32,9 @@ from evaluation.questions import Question, load_questions
 from evaluation.run import time_stages
 from index.encoder import Encoder, load_encoder
 from index.maintain import add_policies
-from index.store import build_index
+from index.manifest import current_generation, read_manifest
+from index.segment import OUTLINE_FILES, Segment
+from index.store import build_index, default_index_folder
 from retrieval import Assistant
 from retrieval.stages import STAGES, recording
 
@@ -43,6 +45,8 @@ ASKED_OF_SERVER = 200  # questions after which a serving process is weighed
 NAMELESS_EVERY = 20  # of these so many ask all apps
 ACROSS = 30  # questions put to all apps for a row
 STARTS = 3
+TEXT_FILES = (*OUTLINE_FILES, "units.json")
+ARRAY_FILES = ("vectors.npy", "tokens.npy")  # their size follows from the number of their rows
 BFLOAT16 = ("amx_bf16", "avx512_bf16")
 
 
@@ -258,6 +262,26 @@ def measure_addition(data: Path) -> Iterator[str]:
     yield f"add one more ({len(added.text):,} characters)         {one:8.1f} s   {one / (others + one):6.4f} of all"
 
 
+def measure_storage(index: Path) -> Iterator[str]:
+    """Yield how much the current versions of an index are, under the names of docs/scale.md."""
+    manifest = read_manifest(index)
+    counted = dict.fromkeys(("clauses", "units", "token_vectors", "text_bytes", "lexical_bytes", "other_bytes"), 0)
+    for version in manifest.current:
+        segment = Segment.load(index / "segments" / version.segment)
+        counted["clauses"] += len(segment.clauses)
+        counted["units"] += len(segment.units)
+        counted["token_vectors"] += len(segment.tokens)
+        for file in (index / "segments" / version.segment).rglob("*"):
+            if file.is_file() and file.name not in ARRAY_FILES:
+                kind = "text" if file.name in TEXT_FILES else "lexical" if file.parent.name == "lexical" else "other"
+                counted[f"{kind}_bytes"] += file.stat().st_size
+    yield f"policies                                  {len(manifest.current):13,}"
+    for name, amount in counted.items():
+        yield f"{name:40}  {amount:13,}"
+    written = (index / "generations" / f"{current_generation(index)}.json").stat().st_size
+    yield f"manifest_bytes_per_policy                 {written / len(manifest.current):13,.0f}"
+
+
 def measure_build(policies: Sequence[Policy], encoder: Encoder) -> Iterator[str]:
     """Yield how long ``policies`` take to index, and again when nothing has changed."""
     with tempfile.TemporaryDirectory() as folder:
@@ -314,4 +338,5 @@ def main(arguments: Sequence[str]) -> int:
         except ModuleNotFoundError as exc:
             out.write(f"pages not measured: {exc.name} is not installed (requirements-dev.txt)\n")
     out.writelines(f"{line}\n" for line in measure_calls(assistant, encoder, questions))
+    out.writelines(f"{line}\n" for line in measure_storage(options.index or default_index_folder()))
     return 0

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from evaluation.bench import describe_machine, measure_calls, measure_stages, read_memory
+from evaluation.bench import describe_machine, measure_calls, measure_stages, measure_storage, read_memory
 from evaluation.questions import Question
 from index.encoder import FakeEncoder
+from index.units import clause_units
 from retrieval.stages import STAGES
 
 STATUS = """Name:	python
@@ -69,3 +70,15 @@ def test_calls_to_one_app_and_to_all_have_a_row_each(assistant) -> None:
         f"compare, no app named, {count} apps",
     ]
     assert np.all([" ms p95 " in row for row in rows])
+
+
+def test_what_an_index_holds_is_counted_under_the_names_of_the_page_on_paper(assistant, shipped_folder) -> None:
+    rows = dict(row.split() for row in measure_storage(shipped_folder))
+    clauses = [assistant.clauses(app) for app in assistant.apps()]
+    assert int(rows["policies"].replace(",", "")) == len(clauses) == 5
+    assert int(rows["clauses"].replace(",", "")) == sum(map(len, clauses))
+    assert int(rows["units"].replace(",", "")) == sum(len(clause_units(own)) for own in clauses)
+    texts = sum(len(assistant.policy(app).text.encode()) for app in assistant.apps())
+    assert int(rows["text_bytes"].replace(",", "")) > 2 * texts  # once in the policy, once in its clauses
+    page = (Path(__file__).parents[2] / "docs" / "scale.md").read_text(encoding="utf-8")
+    assert {name for name in rows if f"`{name}`" not in page} == {"other_bytes"}
