@@ -18,6 +18,7 @@ import hashlib
 import importlib.util
 import json
 import logging
+import random
 import threading
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -43,6 +44,7 @@ OVERFETCH = 4  # times top_k are asked for, since segments that the reader does 
 EF = 256  # candidates that HNSW keeps at hand: more are slower and found more surely
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 10.0  # pymilvus tries again until this is over, also where nobody listens any more
+MOST_ATTEMPTS = 4  # at putting a segment that another process puts too
 FLUSH_SECONDS = 120.0  # a flush of the server of milvus 2.3.5 takes 3 to 6 s at rest
 # What put wrote has been seen by a strongly consistent read when put returns. Later reads may be 5 s behind, which is 3
 # to 9 ms for a search where "Strong" waits 200 ms for the server's clock; one that finds too little asks again.
@@ -78,38 +80,30 @@ class MilvusVectors:
     def put(self, vectors: Mapping[str, Floats]) -> None:
         """Make segments searchable, durably when this returns; those that are there already are left as they are.
 
-        A flush takes seconds on a server: many segments in one call cost one.
+        A flush takes seconds on a server: many segments in one call cost one. Where two processes put the same, its
+        rows are there twice; who finds that puts it once more, after a while that differs.
 
         :raises StoreUnreachableError: if the server is gone, or does not hold what it was sent; to be called again.
         """
         units = {name: len(rows) for name, rows in vectors.items()}
         self._make_collection()
-        counts = self._count(units)
-        lacking = {name: rows for name, rows in vectors.items() if counts[name] != units[name]}
-        if not lacking:
-            return
-        # Deleted and inserted, for the server 2.3.5 spreads what is *upserted* over partitions by the wrong field.
-        partly = [name for name in lacking if counts[name]]
-        self._delete(partly)
-        if self._lite:
-            for name, rows in lacking.items():
-                with self._reaching("making a partition") as client:
-                    client.create_partition(self.collection, _partition(name), timeout=ANSWER_SECONDS)
-                self._insert(_rows({name: rows}), partition_name=_partition(name))
-        else:
-            self._insert(_rows(lacking))
-        self._flush()
-        wrong = [name for name, count in self._count(lacking).items() if count != units[name]]
+        wrong = self._miscounted(units)
+        for attempt in range(MOST_ATTEMPTS):
+            if attempt and wrong:
+                time.sleep(attempt * random.uniform(0.2, 1.0))
+                wrong = self._miscounted({name: units[name] for name in wrong})
+            if not wrong:
+                return
+            self._write({name: vectors[name] for name in wrong}, [name for name, count in wrong.items() if count])
+            wrong = self._miscounted({name: units[name] for name in wrong})
         if wrong:
-            found = self._count(wrong[:1], always_fresh=True)[wrong[0]]
-            if found != units[wrong[0]]:
-                held = f"it holds {found} of the {units[wrong[0]]} units of segment {wrong[0]} that it was sent"
-                raise self._unreachable("putting segments", held)
+            name, count = next(iter(wrong.items()))
+            held = f"it was sent {units[name]} units of segment {name} and holds {count}"
+            raise self._unreachable("putting segments", held)
 
     def missing(self, segments: Mapping[str, int]) -> tuple[str, ...]:
         """Return which of ``segments``, by name with their number of units, are not there whole."""
-        counts = self._count(segments)
-        return tuple(name for name, units in segments.items() if counts[name] != units)
+        return tuple(self._miscounted(segments))
 
     def scores(self, segment: str, unit_count: int, query: Floats) -> Floats:
         """Return the exact cosine of every unit of a segment with ``query``: float32 of shape (units,).
@@ -183,13 +177,11 @@ class MilvusVectors:
 
     # -- what is asked of Milvus
 
-    def _count(self, segments: Iterable[str], *, always_fresh: bool = False) -> dict[str, int]:
-        """Return how many rows each of ``segments`` has."""
-        counts = dict.fromkeys(segments, 0)
-        if not counts or not self._has_collection():
-            return counts
+    def _miscounted(self, units: Mapping[str, int]) -> dict[str, int]:
+        """Return how many rows those segments have that have another number than ``units`` says."""
+        counts = dict.fromkeys(units, 0)
         level = FRESH  # the first waits for all that was written before; those after it need not
-        for name in self._present(counts):
+        for name in self._present(units) if units and self._has_collection() else ():
             with self._reaching("counting units") as client:
                 found = client.query(
                     self.collection,
@@ -199,8 +191,8 @@ class MilvusVectors:
                     **self._within([name]),
                 )
             counts[name] = int(found[0]["count(*)"])
-            level = FRESH if always_fresh else NEAR
-        return counts
+            level = NEAR
+        return {name: count for name, count in counts.items() if count != units[name]}
 
     def _search(
         self, query: Floats, limit: int, within: Mapping[str, Any] | None = None
@@ -270,6 +262,23 @@ class MilvusVectors:
         if self._lite:  # a count there heeds the filter alone, a search is faster for the names
             within["partition_names"] = [_partition(name) for name in segments]
         return within
+
+    def _write(self, vectors: Mapping[str, Floats], partly: Collection[str]) -> None:
+        """Insert segments, after deleting what there is of those that are there ``partly``.
+
+        Not an upsert, since the server 2.3.5 spreads what is upserted over partitions by the wrong field.
+        """
+        if self._lite:
+            for name, rows in vectors.items():
+                with self._reaching("making a partition") as client:
+                    if client.has_partition(self.collection, _partition(name), timeout=ANSWER_SECONDS):
+                        client.drop_partition(self.collection, _partition(name), timeout=ANSWER_SECONDS)
+                    client.create_partition(self.collection, _partition(name), timeout=ANSWER_SECONDS)
+                self._insert(_rows({name: rows}), partition_name=_partition(name))
+        else:
+            self._delete(partly)
+            self._insert(_rows(vectors))
+        self._flush()
 
     def _insert(self, rows: Iterable[dict[str, object]], **options: str) -> None:
         for batch in _batches(rows, BATCH_UNITS):
@@ -388,7 +397,7 @@ class MilvusVectors:
     def _incomplete(self, segment: str, found: int, units: int) -> IndexMismatchError:
         return IndexMismatchError(
             f"the vector store at {self._shown} holds {found} of the {units} units of segment {segment}; "
-            "open the index again, which puts there what is not:\n  wentiao doctor"
+            "start again, which opens the index and puts there what is not (the address is WENTIAO_STORE)"
         )
 
 

@@ -259,3 +259,30 @@ def test_a_server_killed_in_mid_query_answers_again_without_reopening(milvus_ser
     wait_until_it_answers(lambda: store.scores("a", 600, query))
     np.testing.assert_allclose(store.scores("a", 600, query), rows @ query, atol=1e-5)
     store.close()
+
+
+@pytest.mark.milvus
+def test_two_processes_that_put_the_same_leave_it_there_once(milvus_server: MilvusServer) -> None:
+    rows, query = random_units(1500, 1), random_units(1, 2)[0]
+    stores = [MilvusVectors(milvus_server.address, fingerprint="put by two", dimension=DIMENSION) for _ in range(2)]
+    stores[0].put({"first": random_units(1, 3)})
+    both = threading.Barrier(2, timeout=60)
+    errors: list[BaseException] = []
+
+    def put(store: MilvusVectors) -> None:
+        try:
+            waits = iter([both.wait])  # once: both have found that it is not there when the first row is sent
+            store.put({"a": Rows(rows, 0, lambda: next(waits, int)())})
+        except BaseException as error:  # noqa: BLE001 - handed to the test
+            errors.append(error)
+
+    putters = [threading.Thread(target=put, args=(store,)) for store in stores]
+    for putter in putters:
+        putter.start()
+    for putter in putters:
+        putter.join()
+    assert errors == []
+    assert stores[0].missing({"a": 1500}) == ()
+    np.testing.assert_allclose(stores[0].scores("a", 1500, query), rows @ query, atol=1e-5)
+    for store in stores:
+        store.close()
