@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from retrieval import Assistant
@@ -21,6 +23,8 @@ class Settings:
 
     host: str = "127.0.0.1"
     port: int = 7860
+    workers: int = 1
+    max_questions: int | None = None
     root_path: str = ""
     index: Path | None = None
     model: str | None = None
@@ -30,15 +34,16 @@ class Settings:
 
     @classmethod
     def from_environment(cls) -> Settings:
-        """Read ``WENTIAO_HOST``, ``_PORT``, ``_ROOT_PATH``, ``_INDEX`` (a built index), ``_MODEL`` (a folder),
+        """Read ``WENTIAO_HOST``, ``_PORT``, ``_ROOT_PATH``, ``_WORKERS`` (processes), ``_MAX_QUESTIONS`` (that are
+        answered or wait in each of them; see :mod:`web.admission`), ``_INDEX`` (a built index), ``_MODEL`` (a folder),
         ``_SITES`` (the TOML file of the sites that may embed the widget; see :mod:`web.sites`) and ``_ALLOWED_HOSTS``
         (names that the site is reached by, comma between; see :func:`web.security.choose_hosts`). The command speaks
         the language of ``LC_ALL`` or ``LANG``: Chinese or English.
         """
         get = os.environ.get
-        port = get("WENTIAO_PORT", str(cls.port))
-        if not port.isdecimal() or not 1 <= int(port) <= 65535:
-            raise ValueError(f"WENTIAO_PORT must be a number from 1 to 65535, got {port!r}")
+        port = _number("WENTIAO_PORT", get("WENTIAO_PORT"), 65535)
+        workers = _number("WENTIAO_WORKERS", get("WENTIAO_WORKERS"), 256)
+        max_questions = _number("WENTIAO_MAX_QUESTIONS", get("WENTIAO_MAX_QUESTIONS"), 100_000)
         allowed_hosts = tuple(
             name.strip().lower() for name in get("WENTIAO_ALLOWED_HOSTS", "").split(",") if name.strip()
         )
@@ -49,7 +54,9 @@ class Settings:
         index, sites = get("WENTIAO_INDEX"), get("WENTIAO_SITES")
         return cls(
             host=get("WENTIAO_HOST", cls.host),
-            port=int(port),
+            port=port or cls.port,
+            workers=workers or cls.workers,
+            max_questions=max_questions,
             root_path=get("WENTIAO_ROOT_PATH", cls.root_path),
             index=Path(index) if index else None,
             model=get("WENTIAO_MODEL"),
@@ -57,6 +64,14 @@ class Settings:
             allowed_hosts=allowed_hosts,
             language=_terminal_language(get("LC_ALL") or get("LC_MESSAGES") or get("LANG") or ""),
         )
+
+
+def _number(name: str, given: str | None, largest: int) -> int | None:
+    if given is None:
+        return None
+    if not given.isdecimal() or not 1 <= int(given) <= largest:
+        raise ValueError(f"{name} must be a number from 1 to {largest}, got {given!r}")
+    return int(given)
 
 
 def _terminal_language(locale: str) -> Language:
@@ -72,17 +87,47 @@ def open_assistant(settings: Settings) -> Assistant:
     return Assistant.open(settings.index, encoder=load_encoder(settings.model), progress=ProgressBar())
 
 
-def serve(settings: Settings, host: str, port: int, root_path: str) -> None:
-    """Serve the web chat and the API until stopped."""
-    from web.server import WebSettings
+@contextmanager
+def opened_for_many(settings: Settings) -> Iterator[Assistant]:
+    """Open the assistant for many users at once: what they ask together is encoded together."""
+    from threadpoolctl import threadpool_limits
+
+    from index.batching import BatchingEncoder
+    from index.encoder import load_encoder
+
+    encoder = BatchingEncoder(load_encoder(settings.model))
+    try:
+        assistant = Assistant.open(settings.index, encoder=encoder, progress=ProgressBar())
+        # Small matrices from many threads: with two threads each, which wait for one another, the second stage took
+        # 6 ms beside a busy process instead of 0.8.
+        with threadpool_limits(1, user_api="blas"):
+            yield assistant
+    finally:
+        encoder.close()
+
+
+def serve(settings: Settings, host: str, port: int, root_path: str, workers: int) -> bool:
+    """Serve the web chat and the API until stopped; return whether that went well."""
+    from web.server import WebSettings, serve_many
     from web.server import serve as serve_web
     from web.sites import load_sites
 
-    hosts = choose_hosts(host, settings.allowed_hosts)
-    web = WebSettings(root_path=root_path, sites=load_sites(settings.sites), allowed_hosts=hosts)
-    assistant = open_assistant(settings)
-    sys.stderr.write(f"问条 Wentiao: http://{host}:{port}{root_path}/\n")
-    serve_web(assistant, web, host=host, port=port)
+    web = WebSettings(
+        root_path=root_path,
+        sites=load_sites(settings.sites),
+        allowed_hosts=choose_hosts(host, settings.allowed_hosts),
+        max_questions=settings.max_questions or WebSettings.max_questions,
+    )
+    address = f"问条 Wentiao: http://{host}:{port}{root_path}/\n"
+    if workers > 1:
+        # Read by what multiplies matrices when the processes import it: together they have the cores once.
+        os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
+        sys.stderr.write(address)
+        return serve_many(partial(opened_for_many, settings), web, host=host, port=port, workers=workers)
+    with opened_for_many(settings) as assistant:
+        sys.stderr.write(address)
+        serve_web(assistant, web, host=host, port=port)
+    return True
 
 
 def build_index(settings: Settings, policies: Sequence[Path], out: Path | None) -> str:
@@ -99,7 +144,7 @@ def build_index(settings: Settings, policies: Sequence[Path], out: Path | None) 
                 "say where an index of your own policies goes: --out PATH, or WENTIAO_INDEX in the environment"
             )
         generation = open_default(encoder, progress=ProgressBar())
-        return f"{len(generation.segments)} policies indexed at {default_index_folder()}"
+        return f"{len(generation.current)} policies indexed at {default_index_folder()}"
     loaded = load_policies(policies or [default_policies_folder()])
     apps = {policy.app for policy in loaded}
     gone = dict.fromkeys(one.app for one in read_versions(folder) if one.is_current and one.app not in apps)
@@ -130,7 +175,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_UNUSABLE
     commands = Commands(
         open_assistant=lambda: open_assistant(settings),
-        serve=lambda host, port, root_path: serve(settings, host, port, root_path),
+        serve=partial(serve, settings),
         build_index=lambda folders, out: build_index(settings, folders, out),
         load_encoder=lambda: load_encoder(settings.model),
         prepare_index=lambda: prepare_index(settings),
@@ -138,6 +183,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default_host=settings.host,
         default_port=settings.port,
         default_root_path=settings.root_path,
+        default_workers=settings.workers,
         allowed_hosts=settings.allowed_hosts,
         language=settings.language,
     )

@@ -14,7 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 from starlette.exceptions import HTTPException
 
-from index.errors import IndexMismatchError
+from index.errors import IndexMismatchError, OverloadedError
 from retrieval.datatypes import Answer, Language, Passage, Profile, Row
 from retrieval.question import detect_language, well_formed
 from web.docs import render_docs
@@ -27,6 +27,8 @@ from web.problems import (
     log_failure,
     make_problem,
     misfit,
+    overloaded,
+    overloaded_response,
     problem_response,
     respond,
     unknown_app,
@@ -234,6 +236,9 @@ async def stream_answer(
     except AnswerFailedError:
         yield server_event("error", make_problem("failed", 500, failure_language).to_dict())
         return
+    except OverloadedError as exc:
+        yield server_event("error", overloaded(exc.retry_after, failure_language).to_dict())
+        return
     yield server_event("answer", answer)
     yield server_event("done", {})
 
@@ -261,6 +266,10 @@ def add_problem_handlers(app: FastAPI) -> None:
     @app.exception_handler(AnswerFailedError)
     async def failed(request: Request, exc: AnswerFailedError) -> Response:
         return problem_response("failed", 500, request_language(request))
+
+    @app.exception_handler(OverloadedError)
+    async def busy(request: Request, exc: OverloadedError) -> Response:
+        return overloaded_response(exc.retry_after, request_language(request))
 
     @app.exception_handler(HTTPException)
     async def refused(request: Request, exc: HTTPException) -> Response:

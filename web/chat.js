@@ -99,11 +99,11 @@ window.wentiao = (() => {
 
   function fail() {
     if (!pending) return; // `begin` refused, or the call was given up
-    const { question, app, allApps, node } = pending;
+    const { question, app, allApps, node, isBusy } = pending;
     node.querySelector(".wt-wait").remove();
     const failure = element("div", "wt-answer wt-failed", "");
     const retry = { ask: question, app, ...(allApps && { allApps: "" }) };
-    failure.append(element("p", "wt-text", words("failure")), makeButton(words("retry"), retry));
+    failure.append(element("p", "wt-text", words(isBusy ? "busy" : "failure")), makeButton(words("retry"), retry));
     failure.setAttribute("role", "alert");
     node.append(failure);
     pending = null;
@@ -218,7 +218,9 @@ window.wentiao = (() => {
   window.fetch = async (input, options) => {
     if (!CALL.test(String(input))) return send(input, options);
     try {
-      const response = await send(input, pending ? { ...options, signal: pending.call.signal } : options);
+      const asked = pending;
+      const response = await send(input, asked ? { ...options, signal: asked.call.signal } : options);
+      if (asked) asked.isBusy = response.status === 503; // more questions than the server takes
       return new Response(await response.blob(), response);
     } catch (error) {
       return new Response("{}", { status: 503 });

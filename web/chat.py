@@ -239,7 +239,7 @@ def _welcome(apps: Sequence[str]) -> str:
     examples = "".join(_examples(apps, language) for language in LANGUAGES)
     templates = "".join(
         f'<template id="wt-{name}-{HTML_LANG[language]}">{escape(message(f"chat.{name}", language))}</template>'
-        for name in ("title", "log_label", "pending", "failure", "retry", "copied", "stop")
+        for name in ("title", "log_label", "pending", "failure", "busy", "retry", "copied", "stop")
         for language in LANGUAGES
     )
     return (

@@ -59,7 +59,7 @@ class Commands:
     """
 
     open_assistant: Callable[[], Assistant]
-    serve: Callable[[str, int, str], None]
+    serve: Callable[[str, int, str, int], bool]
     build_index: Callable[[Sequence[Path], Path | None], str]
     load_encoder: Callable[[], Encoder]
     prepare_index: Callable[[], None]
@@ -67,6 +67,7 @@ class Commands:
     default_host: str = "127.0.0.1"
     default_port: int = 7860
     default_root_path: str = ""
+    default_workers: int = 1
     allowed_hosts: tuple[str, ...] = ()
     language: Language = "en"
 
@@ -88,6 +89,12 @@ def make_parser(commands: Commands) -> argparse.ArgumentParser:
 
     serve = verbs.add_parser("serve", help="start the web chat and the HTTP API")
     _take_address(serve, commands)
+    serve.add_argument(
+        "--workers",
+        type=_positive,
+        default=commands.default_workers,
+        help="processes that serve the port together, each with the model (default %(default)s)",
+    )
 
     ask = verbs.add_parser("ask", help="answer a question with the clause that says so")
     ask.add_argument("question", metavar="QUESTION")
@@ -203,8 +210,8 @@ def _workbench(commands: Commands, out: TextIO, err: TextIO) -> Workbench:
 
 
 def _serve(options: argparse.Namespace, commands: Commands) -> tuple[int, str]:
-    commands.serve(options.host, options.port, options.root_path)
-    return EXIT_ANSWERED, ""
+    served = commands.serve(options.host, options.port, options.root_path, options.workers)
+    return EXIT_ANSWERED if served else EXIT_UNUSABLE, ""
 
 
 def _ask(options: argparse.Namespace, commands: Commands) -> tuple[int, str]:
@@ -400,7 +407,8 @@ class ProgressBar:
         if self._bar is None:
             from tqdm import tqdm
 
-            self._bar = tqdm(total=total, desc="indexing", unit="text")
+            # Without those that were done before, the rate and the time left are of this run.
+            self._bar = tqdm(total=total, initial=done, desc="indexing", unit="text")
         self._bar.update(done - self._bar.n)
         if done >= total:
             self._bar.close()

@@ -21,9 +21,9 @@ EXAMPLES = Path(__file__).parent / "examples.json"
 
 POSTED = ("not_json", "foreign_origin", "method", "body_too_large", "question_too_long", "name_too_long", "invalid")
 PROBLEMS: dict[str, tuple[str, ...]] = {
-    "ask": (*POSTED, "history_too_long", "top_k_out_of_range", "failed"),
-    "search": (*POSTED, "unknown_app", "top_k_out_of_range", "topics_unknown", "failed"),
-    "compare": (*POSTED, "too_many_apps", "topics_unknown", "failed"),
+    "ask": (*POSTED, "history_too_long", "top_k_out_of_range", "failed", "overloaded"),
+    "search": (*POSTED, "unknown_app", "top_k_out_of_range", "topics_unknown", "failed", "overloaded"),
+    "compare": (*POSTED, "too_many_apps", "topics_unknown", "failed", "overloaded"),
     "apps": ("method", "failed"),
     "read_policy": ("unknown_app", "method", "name_too_long", "failed"),
     "profile": ("unknown_app", "method", "name_too_long", "invalid", "failed"),
@@ -51,6 +51,7 @@ SAMPLES: dict[str, tuple[int, dict[str, object]]] = {
     "failed": (500, {}),
     "topics_unknown": (501, {}),
     "not_ready": (503, {}),
+    "overloaded": (503, {"seconds": 2}),
 }
 """Status of each problem, and values for its example."""
 
@@ -112,6 +113,9 @@ def _problems(kinds: Sequence[str], language: Language) -> dict[str, Any]:
                 },
             },
         )
+        if kind == "overloaded":
+            seconds = {"type": "integer", "minimum": 1}
+            response["headers"] = {"Retry-After": {"schema": seconds, "description": problem.title}}
         response["description"] = " · ".join(filter(None, (response["description"], problem.title)))
         response["content"]["application/problem+json"]["examples"][kind.replace("_", "-")] = {
             "summary": problem.title,

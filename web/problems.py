@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import re
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import Response
 
 from corpus.messages import message
+from index.errors import OverloadedError
 from retrieval.datatypes import Language, Payload
 
 if TYPE_CHECKING:
@@ -43,6 +45,7 @@ REASONS = {
     "literal_error": "choice",
 }
 TURN_TAGS = ("turn", "text")  # pydantic puts the kind of a turn into the place of an error
+LONGEST_RETRY = 60  # seconds that anybody is told to wait; by then it is another load
 MAX_PLACE_CHARACTERS = 80  # a field that does not exist may have a name of any length
 
 
@@ -62,9 +65,14 @@ class AnswerFailedError(RuntimeError):
 
 @contextmanager
 def answering() -> Iterator[None]:
-    """Turn whatever breaks inside into :class:`AnswerFailedError`, and log where it broke but not what it said."""
+    """Turn whatever breaks inside into :class:`AnswerFailedError`, and log where it broke but not what it said.
+
+    An :class:`~index.errors.OverloadedError` is passed on: nothing broke.
+    """
     try:
         yield
+    except OverloadedError:
+        raise
     except Exception as exc:  # noqa: BLE001 - all is raised again, without the message
         log_failure(exc)
         raise AnswerFailedError(type(exc).__name__) from None
@@ -89,6 +97,27 @@ def make_problem(kind: str, status: int, language: Language, **values: object) -
 def problem_response(kind: str, status: int, language: Language, **values: object) -> Response:
     """Return :func:`make_problem` as a response."""
     return respond(make_problem(kind, status, language, **values))
+
+
+def overloaded(retry_after: float, language: Language) -> Problem:
+    """Return the problem of more questions than can be answered; ``retry_after`` in seconds, whole ones are told."""
+    return make_problem("overloaded", 503, language, seconds=whole_seconds(retry_after))
+
+
+def overloaded_response(retry_after: float, language: Language) -> Response:
+    """Return :func:`overloaded` as a response that says in its header when to come again."""
+    response = respond(overloaded(retry_after, language))
+    response.headers["retry-after"] = str(whole_seconds(retry_after))
+    return response
+
+
+def whole_seconds(seconds: float) -> int:
+    """Return ``seconds`` as a header may say them.
+
+    >>> whole_seconds(0.0), whole_seconds(1.2), whole_seconds(9999.0)
+    (1, 2, 60)
+    """
+    return min(max(math.ceil(seconds), 1), LONGEST_RETRY)
 
 
 def respond(problem: Problem) -> Response:

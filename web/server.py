@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from index.errors import IndexMismatchError, IndexNotBuiltError
+from web.admission import ANSWERING, MAX_QUESTIONS, Admission
 from web.files import files_version
 from web.security import LOOPBACK_HOSTS, SecurityMiddleware
 from web.sites import Sites
@@ -17,6 +22,7 @@ if TYPE_CHECKING:
     from retrieval import Assistant
 
 STYLES = ("theme.css", "chat.css", "reader.css", "docs.css", "compare.css", "changes.css", "profile.css")
+WORKER_PATIENCE = 60  # seconds; a process that opens its index and model answers its parent late
 PAGE_FILES = dict.fromkeys(STYLES, "text/css") | dict.fromkeys(("chat.js", "compare.js"), "text/javascript")
 
 
@@ -25,12 +31,15 @@ class WebSettings:
     """What an operator sets.
 
     ``root_path`` is the sub-path that a proxy puts the site under, such as ``/wentiao``; ``allowed_hosts`` are the
-    names that the site answers to, ``None`` for any (see :func:`web.security.choose_hosts`).
+    names that the site answers to, ``None`` for any (see :func:`web.security.choose_hosts`). ``answering`` questions
+    are answered at once and ``max_questions`` are taken in, in each process (see :class:`web.admission.Admission`).
     """
 
     root_path: str = ""
     sites: Sites = field(default_factory=Sites)
     allowed_hosts: tuple[str, ...] | None = LOOPBACK_HOSTS
+    max_questions: int = MAX_QUESTIONS
+    answering: int = ANSWERING
 
 
 def create_app(assistant: Assistant, settings: WebSettings) -> FastAPI:
@@ -71,6 +80,7 @@ def create_app(assistant: Assistant, settings: WebSettings) -> FastAPI:
     mount_chat(app, assistant)
     # The last one added is the outermost.
     app.add_middleware(PinnedGeneration, assistant=assistant)
+    app.add_middleware(Admission, max_questions=settings.max_questions, answering=settings.answering)
     app.add_middleware(PageRewriter, version=files_version())
     app.add_middleware(SecurityMiddleware, allowed_hosts=settings.allowed_hosts, root_path=settings.root_path)
     app.add_middleware(GZipMiddleware)
@@ -89,3 +99,72 @@ def serve(assistant: Assistant, settings: WebSettings, *, host: str = "127.0.0.1
     app = create_app(assistant, settings)
     with following(assistant):
         uvicorn.run(app, host=host, port=port, log_level="warning", access_log=False, server_header=False)
+
+
+def serve_many(
+    opening: Callable[[], AbstractContextManager[Assistant]],
+    settings: WebSettings,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 7860,
+    workers: int,
+) -> bool:
+    """Serve from several processes on one port until interrupted; each is like that of :func:`serve`.
+
+    A process that dies is started again. One that cannot open its assistant ends them all.
+
+    :param opening: opens an assistant in each process; it is pickled on its way there.
+    :return: whether they served until they were told to stop.
+    """
+    import uvicorn
+    from uvicorn.config import STARTUP_FAILURE
+    from uvicorn.supervisors import Multiprocess
+
+    config = uvicorn.Config(
+        partial(open_app, opening, settings),
+        factory=True,
+        host=host,
+        port=port,
+        workers=workers,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_worker_healthcheck=WORKER_PATIENCE,
+    )
+    listening = config.bind_socket()
+    try:
+        supervisor = Multiprocess(config, [listening])
+        supervisor.run()
+    finally:
+        listening.close()
+    return not any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes)
+
+
+def open_app(opening: Callable[[], AbstractContextManager[Assistant]], settings: WebSettings) -> FastAPI:
+    """Return the application of one process of several, which closes its assistant when it shuts down.
+
+    Why an assistant cannot be opened is written to standard error, and the process ends as uvicorn's do that cannot
+    start: another try would fail the same way.
+    """
+    from uvicorn.config import STARTUP_FAILURE
+
+    from web.generation import following
+
+    opened = ExitStack()
+    try:
+        assistant = opened.enter_context(opening())
+        app = create_app(assistant, settings)
+    except (IndexNotBuiltError, IndexMismatchError, OSError, ValueError) as error:
+        opened.close()
+        sys.stderr.write(f"wentiao: {error}\n")
+        sys.exit(STARTUP_FAILURE)
+    inner = app.router.lifespan_context
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[Any]:
+        with opened, following(assistant):
+            async with inner(app) as state:
+                yield state
+
+    app.router.lifespan_context = lifespan
+    return app

@@ -24,13 +24,13 @@ class Desk:
     def __init__(self, assistant: Assistant | None, index: Path) -> None:
         self.assistant = assistant
         self.index = index
-        self.served: list[tuple[str, int, str]] = []
+        self.served: list[tuple[str, int, str, int]] = []
 
     def __call__(self, *arguments: str) -> tuple[int, str, str]:
         out, err = io.StringIO(), io.StringIO()
         commands = Commands(
             open_assistant=lambda: self.assistant or Assistant.open(self.index, encoder=FakeEncoder()),
-            serve=lambda *where: self.served.append(where),
+            serve=self.serve,
             build_index=self.build,
             load_encoder=FakeEncoder,
             prepare_index=lambda: None,
@@ -38,6 +38,10 @@ class Desk:
         )
         code = run(arguments, commands, out=out, err=err)
         return code, out.getvalue(), err.getvalue()
+
+    def serve(self, host, port, root_path, workers):
+        self.served.append((host, port, root_path, workers))
+        return port != 1
 
     def build(self, folders, out):
         build_index(load_policies(folders), out or self.index, FakeEncoder())
@@ -171,10 +175,14 @@ def test_an_index_is_built_of_folders_and_answers_after_they_are_gone(bare, tmp_
     assert "我的-设置-注销" in bare("search", "注销账号", "--app", "甲应用")[1]
 
 
-def test_serve_takes_where_to_listen(wentiao):
+def test_serve_takes_where_to_listen_and_in_how_many_processes(wentiao):
     assert wentiao("serve")[0] == EXIT_ANSWERED
-    wentiao("serve", "--host", "0.0.0.0", "--port", "8080", "--root-path", "/wentiao")
-    assert wentiao.served == [("127.0.0.1", 7860, ""), ("0.0.0.0", 8080, "/wentiao")]
+    wentiao("serve", "--host", "0.0.0.0", "--port", "8080", "--root-path", "/wentiao", "--workers", "3")
+    assert wentiao.served == [("127.0.0.1", 7860, "", 1), ("0.0.0.0", 8080, "/wentiao", 3)]
+
+
+def test_serving_that_could_not_begin_ends_with_the_code_of_an_unusable_index(wentiao):
+    assert wentiao("serve", "--port", "1")[0] == EXIT_UNUSABLE
 
 
 def test_the_help_says_what_the_exit_codes_mean_and_gives_examples(wentiao, capsys):

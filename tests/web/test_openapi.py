@@ -57,7 +57,7 @@ def test_every_route_is_described_with_its_errors(description: dict[str, Any]) -
         for method, path, op in operations(description)
         if "421" in op["responses"]  # any route may be called by a name that is not this server's
     }
-    posted = {"200", "400", "403", "405", "413", "422", "500"}
+    posted = {"200", "400", "403", "405", "413", "422", "500", "503"}
     assert described == {
         "POST /api/v1/ask": posted,
         "POST /api/v1/search": posted | {"404", "501"},

@@ -1,0 +1,55 @@
+"""How many questions are answered at once and how many may wait; one more is refused without delay."""
+
+from __future__ import annotations
+
+from time import monotonic
+
+from anyio import CapacityLimiter
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from web.language import negotiate_language
+from web.problems import overloaded_response
+
+ANSWERING = 16
+MAX_QUESTIONS = 128  # answered or waiting: about two seconds' work of one process on two cores
+FIRST_SECONDS = 0.2  # that an answer takes, until some were measured
+SHARE = 0.1  # of a new measurement in the mean
+
+
+class Admission:
+    """ASGI middleware that lets questions in by their order, ``answering`` of them at once.
+
+    Every POST asks something; all else goes by untouched, and finds threads of its own as long as ``answering`` is less
+    than anyio's pool has (40). What finds ``max_questions`` in here already gets a 503 with ``Retry-After`` at once.
+    """
+
+    def __init__(self, app: ASGIApp, *, max_questions: int = MAX_QUESTIONS, answering: int = ANSWERING) -> None:
+        self.app = app
+        self.max_questions = max_questions
+        self.answering = answering
+        self.inside = 0
+        self._slots = CapacityLimiter(answering)  # first come, first served
+        self._seconds = FIRST_SECONDS
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "POST":
+            await self.app(scope, receive, send)
+            return
+        if self.inside >= self.max_questions:
+            language = negotiate_language(Headers(scope=scope).get("accept-language"))
+            await overloaded_response(self.retry_after, language)(scope, receive, send)
+            return
+        self.inside += 1
+        try:
+            async with self._slots:
+                began = monotonic()
+                await self.app(scope, receive, send)
+                self._seconds += SHARE * (monotonic() - began - self._seconds)
+        finally:
+            self.inside -= 1
+
+    @property
+    def retry_after(self) -> float:
+        """The seconds that what is in here takes, by the mean of the answers so far."""
+        return self.inside / self.answering * self._seconds
