@@ -14,6 +14,7 @@ OTHERS = {
     "ablation": "score what each part of the search is worth",
     "baselines": "score the default splitters of LangChain and LlamaIndex",
     "bench": "time building, starting and answering",
+    "building": "compare the build of an index with the encoder alone, and kill one at half",
     "calibrate": "choose the thresholds on held-out training policies",
     "outline": "score the parser against marks made by hand",
     "paper": "work out the figures of docs/scale.md that follow from others",
