@@ -161,7 +161,7 @@ def load_encoder(
         own, prepared on first use. ``load_encoder(prepare_model())`` is its base without what training changed.
     :param projection: what makes token vectors, if not what the folder carries; without either there are none.
     :param precision: the number type of the model's products; ``None`` is bfloat16 where the CPU has it.
-    :param threads: how many cores it may use, ``None`` is all: several processes on one machine share them out.
+    :param threads: how many cores it may use; ``None`` is what ``OMP_NUM_THREADS`` says, else all.
     :raises FileNotFoundError: if there is no such folder or name here.
     """
     # Read when a library with OpenMP is loaded (torch, FAISS), whose threads otherwise spin while they wait for one

@@ -18,8 +18,8 @@ class ModelFacts:
     """What is known of a model beside its weights; with them it decides every vector.
 
     ``weights`` is the hash of the model's files, ``max_length`` the tokens after which a text is cut, the special ones
-    and the prompt's among them (``None``: never). The number type is left out on purpose: it moves a vector by about 1e-3, and an index
-    built on one machine must load on another.
+    and the prompt's among them (``None``: never). The number type is left out on purpose: it moves a vector by about
+    1e-3, and an index built on one machine must load on another.
     """
 
     weights: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import threading
 from collections.abc import Mapping, Sequence
@@ -49,7 +50,7 @@ class OpenVinoEngine:
     def __init__(self, folder: Path, *, precision: Precision, threads: int | None = None) -> None:
         """Load and compile the model.
 
-        :param threads: how many cores one batch may use; ``None`` is all that this process may run on.
+        :param threads: how many cores one batch may use; ``None`` is what ``OMP_NUM_THREADS`` says, else all.
         """
         from tokenizers import Tokenizer
 
@@ -96,8 +97,6 @@ def write_openvino_model(folder: Path, model: Path, facts: ModelFacts) -> None:
 
     :param model: the folder of a BERT model with mean pooling that :func:`index.model.prepare_model` returned.
     """
-    import shutil
-
     from safetensors.numpy import load_file
 
     state = load_file(model / "model.safetensors")
@@ -165,5 +164,8 @@ def build_bert(state: Mapping[str, Floats], config: Mapping[str, Any]) -> Any:
 
 
 def _core_count() -> int:
-    """Return the cores that this process may run on, where the system tells."""
+    """Return what ``OMP_NUM_THREADS`` says, as torch does, else the cores that this process may run on."""
+    allowed = os.environ.get("OMP_NUM_THREADS", "")
+    if allowed.isdecimal() and int(allowed):
+        return int(allowed)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -13,7 +13,7 @@ import pytest
 from index import model
 from index.difference import quantize_difference
 from index.errors import IndexNotBuiltError
-from index.model import prepare_model, select_pieces
+from index.model import prepare_model, prepare_openvino_model, select_pieces
 from index.packed import PackedModel, read_packed_model
 
 TEXTS = (
@@ -147,6 +147,45 @@ def test_a_damaged_file_is_written_again(cache: Path, name: str) -> None:
     damaged.write_bytes(good[: len(good) // 2] + bytes([good[len(good) // 2] ^ 1]) + good[len(good) // 2 + 1 :])
     assert prepare(cache) / name == damaged
     assert damaged.read_bytes() == good
+
+
+@pytest.mark.model
+def test_the_files_for_openvino_are_written_once_and_checked_without_the_others(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = prepare_openvino_model(cache=cache)
+    assert folder.parent == cache
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "checksums.json",
+        "facts.json",
+        "graph.bin",
+        "graph.xml",
+        "tokenizer.json",
+    ]
+    assert (folder / "tokenizer.json").read_bytes() == (prepare(cache) / "tokenizer.json").read_bytes()
+    assert json.loads((folder / "facts.json").read_text()) == {
+        "weights": model.hash_files(prepare(cache)),
+        "query_prompt": "query: ",
+        "passage_prompt": "passage: ",
+        "max_length": 512,
+    }
+    monkeypatch.setattr(model, "prepare_model", lambda **_: pytest.fail("the other folder was read"))
+    assert prepare_openvino_model(cache=cache) == folder
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("name", ["graph.xml", "graph.bin", "facts.json"])
+def test_a_damaged_file_for_openvino_is_written_again(cache: Path, name: str) -> None:
+    folder = prepare_openvino_model(cache=cache)
+    good = (folder / name).read_bytes()
+    broken = good[: len(good) // 2] + bytes([good[len(good) // 2] ^ 1]) + good[len(good) // 2 + 1 :]
+    (folder / name).write_bytes(broken)
+    assert prepare_openvino_model(cache=cache) == folder
+    # OpenVINO numbers the nodes of a process's graphs on, so that the graph's own file may differ in names.
+    if name != "graph.xml":
+        assert (folder / name).read_bytes() == good
+    assert (folder / name).read_bytes() != broken
+    assert model.checksum_files(folder) == json.loads((folder / "checksums.json").read_text())
 
 
 @pytest.mark.model
