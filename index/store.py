@@ -44,6 +44,7 @@ from index.vectors import VECTORS, FolderVectors, VectorStore
 _log = logging.getLogger(__name__)
 
 CHECKSUMS = "checksums.json"
+MOST_UNITS_AT_ONCE = 20_000  # put into a store: 30 MB of 384 dimensions; each time costs a server a flush, 3 to 6 s
 JOURNAL = ".partial-journal"
 # Units encoded together, sorted by length, before their segments are written; 8 MB a thousand until then.
 UNITS_PER_POOL = 4096
@@ -245,17 +246,21 @@ def fill_store(store: VectorStore, out: Path, versions: Sequence[Version], progr
 
     Killed at any moment, it goes on where it was when it is called again.
 
-    :param progress: told after each segment: units that are there, units in all.
+    :param progress: told after each group of segments: units that are there, units in all.
     :raises StoreUnreachableError: if the store does not answer.
     """
     units = {version.segment: version.units for version in versions}
     lacking = store.missing(units)
     done, total = 0, sum(units[name] for name in lacking)
+    group: dict[str, Floats] = {}
     for name in lacking:
-        store.put({name: np.load(out / "segments" / name / VECTORS, mmap_mode="r", allow_pickle=False)})
-        done += units[name]
-        if progress is not None:
-            progress(done, total)
+        group[name] = np.load(out / "segments" / name / VECTORS, mmap_mode="r", allow_pickle=False)
+        grouped = sum(units[one] for one in group)
+        if grouped >= MOST_UNITS_AT_ONCE or done + grouped == total:
+            store.put(group)
+            done, group = done + grouped, {}
+            if progress is not None:
+                progress(done, total)
 
 
 def read_version(out: Path, version: Version) -> tuple[Policy, tuple[Clause, ...]]:

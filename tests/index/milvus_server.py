@@ -63,11 +63,19 @@ class MilvusServer:
             self._process = None
 
     def _is_well(self) -> bool:
+        from index.errors import StoreUnreachableError
+        from index.milvus import MilvusVectors
+
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self._health_port}/healthz", timeout=5) as answer:
-                return b"OK" in answer.read()
-        except OSError:
+                if b"OK" not in answer.read():
+                    return False
+            store = MilvusVectors(self.address, fingerprint="is it well", dimension=1)
+            store.missing({"nothing": 1})  # it calls itself well before it takes questions
+            store.close()
+        except (OSError, StoreUnreachableError):
             return False
+        return True
 
 
 def _free_ports(count: int) -> list[int]:

@@ -8,14 +8,17 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from index.encoder import FakeEncoder
 from index.errors import IndexMismatchError, StoreUnreachableError
+from index.manifest import current_generation
 from index.milvus import BATCH_UNITS, MilvusVectors
+from index.store import open_generation
 from index.tokens import Floats, unit_rows
 
 from .milvus_server import MilvusServer
@@ -286,3 +289,44 @@ def test_two_processes_that_put_the_same_leave_it_there_once(milvus_server: Milv
     np.testing.assert_allclose(stores[0].scores("a", 1500, query), rows @ query, atol=1e-5)
     for store in stores:
         store.close()
+
+
+class Sinking(MilvusVectors):
+    """A store whose server is killed when rows are about to be inserted."""
+
+    def __init__(self, server: MilvusServer, *, fingerprint: str, dimension: int) -> None:
+        super().__init__(server.address, fingerprint=fingerprint, dimension=dimension)
+        self._server, self.afloat = server, False
+
+    def _insert(self, rows: Iterable[dict[str, object]], **options: str) -> None:
+        if not self.afloat:
+            self._server.kill()
+        super()._insert(rows, **options)
+
+
+@pytest.mark.milvus
+def test_an_index_whose_store_dies_while_it_is_filled_opens_when_the_store_is_back(
+    milvus_server: MilvusServer, shipped_folder: Path
+) -> None:
+    encoder = FakeEncoder()
+    store = Sinking(milvus_server, fingerprint=encoder.fingerprint, dimension=encoder.dimension)
+    current = current_generation(shipped_folder)
+    try:
+        with pytest.raises(StoreUnreachableError, match="did not answer while inserting units"):
+            open_generation(shipped_folder, encoder.fingerprint, store=store)
+    finally:
+        milvus_server.start()
+    assert current_generation(shipped_folder) == current
+    store.afloat = True
+    wait_until_it_answers(lambda: store.keep_only([]))
+    generation = open_generation(shipped_folder, encoder.fingerprint, store=store)
+    on_disk = open_generation(shipped_folder, encoder.fingerprint)
+    query = encoder.encode_queries(["怎么注销账号"]).vectors[0]
+    for version in on_disk.current:
+        np.testing.assert_allclose(
+            store.scores(version.segment, version.units, query),
+            on_disk.reader.store.scores(version.segment, version.units, query),
+            atol=1e-5,
+        )
+    assert generation.near_apps(query, 20) == on_disk.near_apps(query, 20)
+    store.close()
