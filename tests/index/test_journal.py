@@ -3,7 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from index.encoder import Encoded, FakeEncoder
@@ -63,6 +63,7 @@ def assert_same(journal: Journal, texts: list[str]) -> None:
         assert (packed.vector.dtype, packed.tokens.dtype) == (np.float32, np.int8)
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(max_size=60), max_size=40))
 def test_slices_hold_every_text_once_longest_first_whatever_the_order(texts):
     slices = list(slice_texts(texts))
@@ -119,6 +120,7 @@ def test_wherever_a_journal_is_torn_the_whole_records_before_count_and_the_rest_
     assert kept >= {0, 1, 2}
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.data())
 def test_a_flipped_bit_changes_no_vector(tmp_path_factory, data):
     path = tmp_path_factory.mktemp("journal") / "journal"
