@@ -46,7 +46,7 @@ _log = logging.getLogger(__name__)
 CHECKSUMS = "checksums.json"
 MOST_UNITS_AT_ONCE = 20_000  # put into a store: 30 MB of 384 dimensions; each time costs a server a flush, 3 to 6 s
 JOURNAL = ".partial-journal"
-# Units encoded together, sorted by length, before their segments are written; 8 MB a thousand until then.
+# Units encoded together, sorted by length, before their segments are written; 6 MB a thousand until then.
 UNITS_PER_POOL = 4096
 
 
