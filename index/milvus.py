@@ -311,8 +311,8 @@ class MilvusVectors:
 
     def _has_collection(self) -> bool:
         """Say whether the collection is there, after having it loaded: a file is closed with its collections."""
-        if not self._collection_is_there:
-            with self._reaching("opening the collection") as client:
+        with self._reaching("opening the collection") as client:
+            if not self._collection_is_there:
                 found = client.has_collection(self.collection, timeout=ANSWER_SECONDS)
                 if found and client.list_indexes(self.collection, timeout=ANSWER_SECONDS):
                     client.load_collection(self.collection, timeout=ANSWER_SECONDS)
@@ -370,7 +370,7 @@ class MilvusVectors:
             if self._client is None or self._client_uri != uri:
                 options = {"grpc.max_reconnect_backoff_ms": 1000, "grpc.initial_reconnect_backoff_ms": 100}
                 self._client = MilvusClient(uri=uri, timeout=CONNECT_SECONDS, dedicated=True, grpc_options=options)
-                self._client_uri = uri
+                self._client_uri, self._collection_is_there = uri, False
             return self._client
 
     def _start_lite(self) -> str:

@@ -20,7 +20,7 @@ from corpus.datatypes import Clause, Policy
 from corpus.load import default_policies_folder, load_policies
 from corpus.parser import parse_policy
 from index.encoder import Encoder, Progress
-from index.errors import IndexMismatchError, IndexNotBuiltError
+from index.errors import IndexMismatchError, IndexNotBuiltError, StoreUnreachableError
 from index.journal import Journal
 from index.manifest import (
     Manifest,
@@ -39,7 +39,7 @@ from index.reader import SegmentReader, SegmentsByApp, damaged
 from index.segment import OUTLINE_FILES, Segment, made_by, read_outline, segment_name
 from index.tokens import Floats
 from index.units import clause_units, embedding_texts
-from index.vectors import VECTORS, FolderVectors, VectorStore
+from index.vectors import VECTORS, FolderVectors, VectorStore, open_store
 
 _log = logging.getLogger(__name__)
 
@@ -261,6 +261,30 @@ def fill_store(store: VectorStore, out: Path, versions: Sequence[Version], progr
             done, group = done + grouped, {}
             if progress is not None:
                 progress(done, total)
+
+
+def publish(out: Path, address: str | None) -> None:
+    """Have the vector store at ``address`` hold what the index at ``out`` needs, and nothing that the index deleted.
+
+    Whoever opens the index has it filled too, before a question is answered from it; this is for whoever changed it.
+
+    :param address: as for :func:`index.vectors.open_store`; without one there is nothing to do.
+    :raises StoreUnreachableError: if the store does not answer; the index is as it was changed.
+    """
+    manifest = read_manifest(out)
+    if not address or not manifest.current:
+        return
+    vectors = FolderVectors(out).vectors(manifest.current[0].segment)
+    store = open_store(address, out, fingerprint=manifest.made_by["encoder"], dimension=vectors.shape[1])
+    try:
+        fill_store(store, out, manifest.current)
+        store.keep_only([folder.name for folder in (out / "segments").iterdir() if not folder.name.startswith(".")])
+    except StoreUnreachableError as error:
+        raise StoreUnreachableError(
+            f"{error}\nThe index at {out} is as you asked for; the store is filled by whoever opens it next."
+        ) from error
+    finally:
+        store.close()
 
 
 def read_version(out: Path, version: Version) -> tuple[Policy, tuple[Clause, ...]]:

@@ -13,7 +13,7 @@ from corpus.messages import message, printable
 from corpus.topics import TOPICS
 from retrieval.datatypes import Language
 from retrieval.question import detect_language
-from web.cli_corpus import Workbench, run_corpus, take_corpus, take_index
+from web.cli_corpus import CHANGING, Workbench, run_corpus, take_corpus, take_index
 from web.cli_stages import run_profiled
 from web.evidence import NotEvidenceError, check_evidence, read_evidence
 
@@ -55,7 +55,7 @@ class Commands:
     """What the composition root gives the command to work with.
 
     ``index`` is the index when a command names none; ``prepare_index`` makes sure that it is there. ``language`` is
-    that of the operator's terminal.
+    that of the operator's terminal. ``publish`` puts what an index that was changed needs where vectors are searched.
     """
 
     open_assistant: Callable[[], Assistant]
@@ -70,6 +70,7 @@ class Commands:
     default_workers: int = 1
     allowed_hosts: tuple[str, ...] = ()
     language: Language = "en"
+    publish: Callable[[Path], None] = lambda out: None
 
 
 class _Parser(argparse.ArgumentParser):
@@ -166,12 +167,15 @@ def _take_profile(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: Sequence[str], commands: Commands, *, out: TextIO, err: TextIO) -> int:
     """Run one command; return the exit code."""
-    from index.errors import IndexMismatchError, IndexNotBuiltError
+    from index.errors import IndexMismatchError, IndexNotBuiltError, StoreUnreachableError
 
     options = make_parser(commands).parse_args(arguments)
     try:
         if options.verb == "corpus":
-            return run_corpus(options, _workbench(commands, out, err))
+            code = run_corpus(options, _workbench(commands, out, err))
+            if options.action in CHANGING:
+                commands.publish(options.index or commands.index)
+            return code
         runner = _RUNNERS[options.verb]
         if getattr(options, "profile", False):
             (code, text), table = run_profiled(
@@ -181,7 +185,7 @@ def run(arguments: Sequence[str], commands: Commands, *, out: TextIO, err: TextI
             )
         else:
             (code, text), table = runner(options, commands), ""
-    except (IndexNotBuiltError, IndexMismatchError, OSError) as error:
+    except (IndexNotBuiltError, IndexMismatchError, StoreUnreachableError, ModuleNotFoundError, OSError) as error:
         err.write(f"wentiao: {error}\n")
         return EXIT_UNUSABLE
     except NotEvidenceError as error:
@@ -252,6 +256,7 @@ def _index(options: argparse.Namespace, commands: Commands) -> tuple[int, str]:
 
     out = options.out or commands.index
     lost = mend_index(out, commands.load_encoder(), progress=ProgressBar())
+    commands.publish(out)
     if lost:
         lines = [message("cli.repaired_without", commands.language, out=out)]
         for version in lost:

@@ -320,6 +320,10 @@ _ACTIONS: dict[str, Callable[[argparse.Namespace, Path, Workbench], int]] = {
 }
 
 
+CHANGING = ("add", "update", "remove", "restore", "prune")
+"""Those that leave another index than they found."""
+
+
 def format_outline(policy: Policy, outline: Outline) -> str:
     """Return the outline as lines: headings indented by depth, clauses by label and beginning, what is no clause."""
     lines: list[str] = []

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from index.errors import IndexMismatchError, IndexNotBuiltError
+from index.errors import IndexMismatchError, IndexNotBuiltError, StoreUnreachableError
 
 if TYPE_CHECKING:
     from retrieval import Assistant
@@ -50,7 +50,7 @@ def following(assistant: Assistant, *, seconds: float = POLL_SECONDS) -> Iterato
                 if assistant.refresh():
                     _log.info("the index has a new generation; it answers from now on")
                 failure = ""
-            except (IndexNotBuiltError, IndexMismatchError, OSError) as error:
+            except (IndexNotBuiltError, IndexMismatchError, StoreUnreachableError, OSError) as error:
                 if str(error) != failure:
                     failure = str(error)
                     _log.error("the new generation of the index cannot be used, the one before answers: %s", failure)

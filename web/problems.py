@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import Response
 
 from corpus.messages import message
-from index.errors import OverloadedError
+from index.errors import OverloadedError, StoreUnreachableError
 from retrieval.datatypes import Language, Payload
 
 if TYPE_CHECKING:
@@ -73,6 +73,9 @@ def answering() -> Iterator[None]:
         yield
     except OverloadedError:
         raise
+    except StoreUnreachableError as exc:
+        logger.error("a question was not answered: %s", exc)  # it quotes the store, not the question
+        raise AnswerFailedError(type(exc).__name__) from None
     except Exception as exc:  # noqa: BLE001 - all is raised again, without the message
         log_failure(exc)
         raise AnswerFailedError(type(exc).__name__) from None

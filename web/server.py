@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from index.errors import IndexMismatchError, IndexNotBuiltError
+from index.errors import IndexMismatchError, IndexNotBuiltError, StoreUnreachableError
 from web.admission import ANSWERING, MAX_QUESTIONS, Admission
 from web.files import files_version
 from web.security import LOOPBACK_HOSTS, SecurityMiddleware
@@ -154,7 +154,7 @@ def open_app(opening: Callable[[], AbstractContextManager[Assistant]], settings:
     try:
         assistant = opened.enter_context(opening())
         app = create_app(assistant, settings)
-    except (IndexNotBuiltError, IndexMismatchError, OSError, ValueError) as error:
+    except (IndexNotBuiltError, IndexMismatchError, StoreUnreachableError, ImportError, OSError, ValueError) as error:
         opened.close()
         sys.stderr.write(f"wentiao: {error}\n")
         sys.exit(STARTUP_FAILURE)

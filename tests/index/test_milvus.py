@@ -14,12 +14,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from corpus.datatypes import Policy
 from index.encoder import FakeEncoder
 from index.errors import IndexMismatchError, StoreUnreachableError
-from index.manifest import current_generation
+from index.maintain import prune_index, remove_apps
+from index.manifest import current_generation, read_manifest
 from index.milvus import BATCH_UNITS, MilvusVectors
-from index.store import open_generation
+from index.segment import segment_name
+from index.store import build_index, open_generation, publish
 from index.tokens import Floats, unit_rows
+from retrieval import Assistant
 
 from .milvus_server import MilvusServer
 
@@ -330,3 +334,32 @@ def test_an_index_whose_store_dies_while_it_is_filled_opens_when_the_store_is_ba
         )
     assert generation.near_apps(query, 20) == on_disk.near_apps(query, 20)
     store.close()
+
+
+@milvus_is_installed
+def test_a_changed_index_is_published_and_what_it_deleted_is_taken_out(tmp_path: Path) -> None:
+    out, encoder = tmp_path / "index", FakeEncoder()
+    first, second = Policy("甲", "一、注销\n您可以注销账号。"), Policy("乙", "我们不会共享您的个人信息。")
+    build_index([first, second], out, encoder)
+    units = {version.segment: version.units for version in read_manifest(out).current}
+    publish(out, str(tmp_path / "vectors.db"))
+    store = MilvusVectors(str(tmp_path / "vectors.db"), fingerprint=encoder.fingerprint, dimension=encoder.dimension)
+    assert store.missing(units) == ()
+    remove_apps(out, ["甲"])
+    publish(out, str(tmp_path / "vectors.db"))
+    assert store.missing(units) == ()  # readers of the generation before still see it
+    prune_index(out)
+    publish(out, str(tmp_path / "vectors.db"))
+    assert store.missing(units) == (segment_name(first, encoder.fingerprint),)
+    store.close()
+
+
+@milvus_is_installed
+def test_answers_from_a_store_are_those_from_the_index_folder(shipped_folder: Path, tmp_path: Path) -> None:
+    on_disk = Assistant.open(shipped_folder, encoder=FakeEncoder())
+    in_milvus = Assistant.open(shipped_folder, encoder=FakeEncoder(), store=str(tmp_path / "vectors.db"))
+    for app in on_disk.apps():
+        question = f"{app}怎么注销账号"
+        assert in_milvus.ask(question).to_dict() == on_disk.ask(question).to_dict()
+        assert in_milvus.search("个人信息共享给谁", app=app) == on_disk.search("个人信息共享给谁", app=app)
+    assert in_milvus.compare("怎么注销账号") == on_disk.compare("怎么注销账号")

@@ -11,6 +11,7 @@ import pytest
 
 from corpus.datatypes import Policy
 from index.encoder import FakeEncoder
+from index.errors import StoreUnreachableError
 from index.manifest import read_manifest
 from index.store import build_index
 from web.cli import EXIT_ANSWERED, EXIT_DECLINED, EXIT_UNUSABLE, EXIT_USAGE, Commands, run
@@ -29,6 +30,8 @@ class Maintainer:
         self.folder = folder
         self.index = folder / "index"
         self.prepared = 0
+        self.published: list[Path] = []
+        self.store_answers = True
 
     def __call__(self, *arguments: str | Path) -> tuple[int, str, str]:
         out, err = io.StringIO(), io.StringIO()
@@ -39,12 +42,18 @@ class Maintainer:
             load_encoder=FakeEncoder,
             prepare_index=self.prepare,
             index=self.index,
+            publish=self.publish,
         )
         code = run([str(one) for one in arguments], commands, out=out, err=err)
         return code, out.getvalue(), err.getvalue()
 
     def prepare(self) -> None:
         self.prepared += 1
+
+    def publish(self, out: Path) -> None:
+        if not self.store_answers:
+            raise StoreUnreachableError("the vector store at milvus://h:1 did not answer")
+        self.published.append(out)
 
     def file(self, name: str, text: str) -> Path:
         path = self.folder / name
@@ -233,3 +242,28 @@ def test_the_doctor_finds_nothing_wrong_with_a_sound_index_and_names_what_mends_
     assert json.loads(maintainer("doctor", "--json")[1])[0]["severity"] == "error"
     assert maintainer("index", "repair")[0] == EXIT_ANSWERED
     assert maintainer("doctor")[0] == EXIT_ANSWERED
+
+
+def test_what_changes_an_index_is_published_where_its_vectors_are_searched(maintainer: Maintainer) -> None:
+    path, kept = maintainer.file("甲.txt", OLD), maintainer.file("乙.txt", OLD)
+    other = maintainer.folder / "other"
+    for arguments in (
+        ("add", path, kept),
+        ("list",),
+        ("snapshot", "s"),
+        ("remove", "甲"),
+        ("restore", "s"),
+        ("prune",),
+    ):
+        assert maintainer("corpus", *arguments)[::2] == (EXIT_ANSWERED, "")
+    assert maintainer.published == [maintainer.index] * 4  # not for list and snapshot
+    assert maintainer("corpus", "add", path, "--index", other)[0] == EXIT_ANSWERED
+    assert maintainer.published[4:] == [other]
+
+
+def test_a_store_that_does_not_answer_is_told_and_the_index_is_changed(maintainer: Maintainer) -> None:
+    maintainer.store_answers = False
+    code, out, err = maintainer("corpus", "add", maintainer.file("甲.txt", OLD))
+    assert (code, err) == (EXIT_UNUSABLE, "wentiao: the vector store at milvus://h:1 did not answer\n")
+    assert out.startswith("added 甲 (version ")
+    assert [version.app for version in read_manifest(maintainer.index).current] == ["甲"]
