@@ -12,6 +12,7 @@ from corpus.load import load_policies
 from corpus.parser import split_policy
 from corpus.renderings import render_span
 from corpus.topics import Topic
+from index.errors import OverloadedError
 from index.manifest import Version
 from retrieval.datatypes import (
     CELL_COLUMNS,
@@ -39,7 +40,8 @@ HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 
 
 class FakeAssistant:
-    """Answers like `retrieval.Assistant`, by the first clause that holds the topic's word. ``boom`` makes it break.
+    """Answers like `retrieval.Assistant`, by the first clause that holds the topic's word. ``boom`` makes it break,
+    ``overloaded`` refuse.
 
     Of several ``policies`` of one app the last is the current version.
     """
@@ -94,6 +96,8 @@ class FakeAssistant:
         self.asked.append((question, app, tuple(history)))
         if "boom" in question:
             raise RuntimeError(f"no answer to {question}")
+        if "overloaded" in question:
+            raise OverloadedError("too many wait", retry_after=2.0)
         language: Language = "zh" if re.search("[一-鿿]{3}", question) and not re.match("[A-Za-z]", question) else "en"
         about = app or (history[-1].app if history and isinstance(history[-1], Turn) else None)
         if UNKNOWN.search(question) or (about and self._find(about) is None):

@@ -493,6 +493,23 @@ def test_a_lost_connection_reads_as_a_failure_and_can_be_tried_again(browser: Br
         assert page.locator(".wt-failed").count() == 0
 
 
+def test_a_refusal_for_want_of_room_says_so_and_can_be_tried_again(browser: Browser, fake_page: str) -> None:
+    problem = '{"type": "urn:wentiao:problem:overloaded", "title": "", "status": 503, "detail": ""}'
+    with opened(browser, fake_page) as page:
+        answer = {"status": 503, "content_type": "application/problem+json", "body": problem}
+        page.route("**/run/predict", lambda route: route.fulfill(**answer))
+        field = page.locator("#wt-question textarea")
+        field.fill("津心办怎么注销账号")
+        field.press("Enter")
+        failure = page.locator(".wt-failed")
+        failure.wait_for()
+        assert "现在提问的人太多" in failure.inner_text() and "出错" not in failure.inner_text()
+        page.unroute("**/run/predict")
+        failure.get_by_role("button", name="再试一次").click()
+        page.locator(".wt-answered .wt-card").wait_for()
+        assert page.locator(".wt-failed").count() == 0
+
+
 def test_the_whole_page_works_by_keys(browser: Browser, fake_page: str) -> None:
     with opened(browser, fake_page) as page:
         page.locator("#wt-question textarea").focus()

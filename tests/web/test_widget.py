@@ -519,6 +519,18 @@ def test_a_failure_says_that_it_is_one_and_can_be_tried_again(browser: Browser, 
         assert frame.locator(".wt-turn").count() == 1
 
 
+def test_a_refusal_for_want_of_room_says_so_and_can_be_tried_again(browser: Browser, host: Host) -> None:
+    address = host.page(host.snippet('data-site="shop" data-app="津心办"'))
+    with visit(browser, host, address, expected="503") as page:
+        frame = open_frame(page)
+        frame.locator("#question").fill("overloaded")
+        frame.locator("#question").press("Enter")
+        failed = frame.locator(".wt-failed")
+        failed.wait_for()
+        assert "现在提问的人太多" in failed.inner_text()
+        assert failed.get_by_role("button", name="再试一次").count() == 1
+
+
 def test_a_question_on_its_way_can_be_stopped(browser: Browser, host: Host) -> None:
     with visit(browser, host, host.page(host.snippet('data-site="shop" data-app="津心办"'))) as page:
         held: list[Any] = []
