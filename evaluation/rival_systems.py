@@ -173,6 +173,8 @@ def _build_txtai(chunks: Sequence[Chunk], folder: Path, embedding: Embedding) ->
         "transform": _txtai_transform(embedding),
         "instructions": {"query": "query: ", "data": "passage: "},
         "content": True,
+        # Above 5,000 vectors its default is approximate, and the filter comes after: it loses what an app has.
+        "faiss": {"components": "IDMap,Flat"},
     }
     store = import_module("txtai").Embeddings(settings)
     store.index((number, asdict(chunk), None) for number, chunk in enumerate(chunks))
@@ -301,7 +303,7 @@ SYSTEMS: Mapping[str, System] = {
         "`filter` after the search, of all chunks (`fetch_k`)",
     ),
     "txtai": System(
-        "txtai", ("txtai",), "txtai", _build_txtai, _open_txtai, "SQL `where` after the search, of all chunks"
+        "txtai", ("txtai",), "txtai", _build_txtai, _open_txtai, "SQL `where` after an exact search, of all chunks"
     ),
     "LanceDB": System(
         "lancedb", ("lancedb.embeddings",), "LangChain", _build_lance, _open_lance, "`where` before the search"
