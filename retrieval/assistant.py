@@ -230,12 +230,12 @@ class Assistant:
             alone = simplify(named.stripped)
             complete = self._complete(alone, named, turns, language)
             parts = split_parts(complete, language=language)
-            asked = [self._understand(part, language) for part in (*parts, alone)]
+            wanted = parts if complete == alone else (*parts, alone)
+            asked = [self._understand(part, language) for part in wanted]
         language = asked[0].language
-        texts = [one.query.text for one in (asked if complete != alone else asked[:-1])]
         with stage("encode"):
-            encoded = list(self._encoder.encode_queries(texts))
-        judged = list(zip(asked, encoded, strict=False))
+            encoded = self._encoder.encode_queries([one.query.text for one in asked])
+        judged = list(zip(asked, encoded, strict=True))
         sought = judged[: len(parts)]
         alone_sought = judged[len(parts) :] if alone in complete else []
         with stage("decide"):

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from retrieval.datatypes import FactKind
 from retrieval.question import simplify
+
+KEPT_TEXTS = 8192  # whose facts are remembered: clauses and sentences of policies, which are looked at again and again
 
 
 class FactSpan(NamedTuple):
@@ -312,14 +315,19 @@ def find_facts(text: str, *, offset: int = 0) -> list[FactSpan]:
 
     :param offset: where ``text`` begins in the policy; added to every position.
     """
+    return [FactSpan(fact.kind, fact.start + offset, fact.end + offset) for fact in _facts_in(text)]
+
+
+@lru_cache(maxsize=KEPT_TEXTS)
+def _facts_in(text: str) -> tuple[FactSpan, ...]:
     found: list[FactSpan] = []
     taken = bytearray(len(text))
     for kind, spans in _spans_by_kind(text):
         for start, end in spans:
             if not any(taken[start:end]):
-                found.append(FactSpan(kind, start + offset, end + offset))
+                found.append(FactSpan(kind, start, end))
                 taken[start:end] = b"\1" * (end - start)
-    return sorted(found, key=lambda fact: (fact.start, fact.end))
+    return tuple(sorted(found, key=lambda fact: (fact.start, fact.end)))
 
 
 def _spans_by_kind(text: str) -> Iterator[tuple[FactKind, list[tuple[int, int]]]]:

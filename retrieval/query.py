@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from corpus.lexicons import Term, load_app_words
 from index.lexical import fold, tokenize
@@ -60,7 +61,7 @@ class Glossary:
     """Finds the concepts of the privacy domain in a question, in whichever words it puts them."""
 
     def __init__(self, terms: Sequence[Term]) -> None:
-        self._chinese: list[tuple[str, int]] = []
+        self._chinese: dict[str, list[tuple[str, int]]] = {}  # by the first character
         self._english: dict[tuple[str, ...], int] = {}
         self._terms = tuple(terms)
         self.pinyin = PinyinReader((form for term in terms for form in term.zh), load_app_words().ordinary)
@@ -73,7 +74,7 @@ class Glossary:
                 if folded.isascii() and words:
                     self._english.setdefault(words, number)
                 elif len(folded) > 1:
-                    self._chinese.append((folded, number))
+                    self._chinese.setdefault(folded[0], []).append((folded, number))
             for phrase in term.en:
                 if words := phrase_words(fold(phrase)):
                     self._english.setdefault(words, number)
@@ -82,15 +83,16 @@ class Glossary:
         """Return the concepts named in ``text``, each once, those with the longest wording first."""
         folded = fold(text)
         found: dict[int, int] = {}
-        for phrase, number in self._chinese:
-            if phrase in folded:
-                found[number] = max(found.get(number, 0), 2 * len(phrase))
+        for start, first in enumerate(folded):
+            for phrase, number in self._chinese.get(first, ()):
+                if folded.startswith(phrase, start):
+                    found[number] = max(found.get(number, 0), 2 * len(phrase))
         for words in (content_words(folded), [stem(word) for word in _WORD.findall(folded)]):
-            for first in range(len(words)):
-                for last in range(first + 1, min(len(words), first + _LONGEST_PHRASE) + 1):
-                    number = self._english.get(tuple(words[first:last]), -1)
+            for begin in range(len(words)):
+                for end in range(begin + 1, min(len(words), begin + _LONGEST_PHRASE) + 1):
+                    number = self._english.get(tuple(words[begin:end]), -1)
                     if number >= 0:
-                        found[number] = max(found.get(number, 0), sum(map(len, words[first:last])))
+                        found[number] = max(found.get(number, 0), sum(map(len, words[begin:end])))
         return tuple(self._terms[number] for number in sorted(found, key=lambda key: (-found[key], key)))
 
 
@@ -101,8 +103,14 @@ def make_query(text: str, concepts: Sequence[Term]) -> Query:
     expansions: dict[str, None] = {}
     for concept in concepts:
         for form in concept.zh[:2]:
-            expansions.update((token, None) for token in tokenize(form) if token not in present)
+            expansions.update((token, None) for token in _tokens_of_form(form) if token not in present)
     return Query(text, tokens, tuple(expansions))
+
+
+@cache
+def _tokens_of_form(form: str) -> tuple[str, ...]:
+    """Cut one of the glossary's words, each once."""
+    return tuple(tokenize(form))
 
 
 @dataclass(frozen=True)
