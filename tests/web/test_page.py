@@ -75,8 +75,9 @@ def opened(
             troubles.append(f"404 {response.url}")
 
     def watch_console(line: ConsoleMessage) -> None:
-        # The answer that breaks and the network that does are among the cases.
-        if line.type == "error" and "500" not in line.text and "ERR_INTERNET_DISCONNECTED" not in line.text:
+        # The answer that breaks or is refused and the network that breaks are among the cases.
+        expected = ("500", "503", "ERR_INTERNET_DISCONNECTED")
+        if line.type == "error" and not any(word in line.text for word in expected):
             troubles.append(line.text)
 
     context.route("**/*", pass_on_or_stop)
