@@ -287,7 +287,7 @@ def measure_load(
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the command; return its exit code: 1 where an answer was wrong, missing, or another in a batch."""
+    """Run the command; return its exit code: 1 where more than one answer in a hundred is another in a batch."""
     parser = argparse.ArgumentParser(prog="python -m evaluation load", description=__doc__)
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="default %(default)s")
     parser.add_argument("--index", type=Path, help="an index of the shipped policies (default: the default one)")
