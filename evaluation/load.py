@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from corpus.lexicons import load_glossary
 from evaluation.questions import Question, load_questions
@@ -140,6 +139,8 @@ class Yardstick:
 
     def measure(self) -> float:
         """Return the questions a second of one pass."""
+        from threadpoolctl import threadpool_limits
+
         began = time.perf_counter()
         with threadpool_limits(1, user_api="blas"):
             for encoded, ranking in zip(self._encoder.encode_queries(self._texts), self._rankings, strict=True):

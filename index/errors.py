@@ -11,13 +11,20 @@ class IndexMismatchError(RuntimeError):
     """An index, or a file of it, is not what made it says. The message ends with the command that rebuilds it."""
 
 
-class StoreUnreachableError(RuntimeError):
-    """The vector store does not answer. The message says which, at which address, and what to look at."""
-
-
-class OverloadedError(RuntimeError):
-    """More came than can be worked on in time; ``retry_after`` is in how many seconds to come again."""
+class UnavailableError(RuntimeError):
+    """What is asked for cannot be had now; ``retry_after`` is in how many seconds to come again."""
 
     def __init__(self, message: str, *, retry_after: float) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class OverloadedError(UnavailableError):
+    """More came than can be worked on in time."""
+
+
+class StoreUnreachableError(UnavailableError):
+    """The vector store does not answer. The message says which, at which address, and what to look at."""
+
+    def __init__(self, message: str, *, retry_after: float = 10.0) -> None:
+        super().__init__(message, retry_after=retry_after)

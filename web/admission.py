@@ -8,8 +8,9 @@ from anyio import CapacityLimiter
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from index.errors import OverloadedError
 from web.language import negotiate_language
-from web.problems import overloaded_response
+from web.problems import unavailable_response
 
 # Answers a second with 64 clients, in turns beside other work: 8 at once 21 and 26, 16 24 and 34, 32 21 and 24. Fewer
 # leave the encoder small batches; more share one interpreter and end in no order.
@@ -40,7 +41,8 @@ class Admission:
             return
         if self.inside >= self.max_questions:
             language = negotiate_language(Headers(scope=scope).get("accept-language"))
-            await overloaded_response(self.retry_after, language)(scope, receive, send)
+            refusal = OverloadedError(f"{self.inside} questions are here", retry_after=self.retry_after)
+            await unavailable_response(refusal, language)(scope, receive, send)
             return
         self.inside += 1
         try:

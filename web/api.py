@@ -14,7 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 from starlette.exceptions import HTTPException
 
-from index.errors import IndexMismatchError, OverloadedError
+from index.errors import IndexMismatchError, UnavailableError
 from retrieval.datatypes import Answer, Language, Passage, Profile, Row
 from retrieval.question import detect_language, well_formed
 from web.docs import render_docs
@@ -27,10 +27,10 @@ from web.problems import (
     log_failure,
     make_problem,
     misfit,
-    overloaded,
-    overloaded_response,
     problem_response,
     respond,
+    unavailable,
+    unavailable_response,
     unknown_app,
 )
 from web.reader import BY_TOPIC, render_missing, render_policy
@@ -236,8 +236,8 @@ async def stream_answer(
     except AnswerFailedError:
         yield server_event("error", make_problem("failed", 500, failure_language).to_dict())
         return
-    except OverloadedError as exc:
-        yield server_event("error", overloaded(exc.retry_after, failure_language).to_dict())
+    except UnavailableError as exc:
+        yield server_event("error", unavailable(exc, failure_language).to_dict())
         return
     yield server_event("answer", answer)
     yield server_event("done", {})
@@ -267,9 +267,9 @@ def add_problem_handlers(app: FastAPI) -> None:
     async def failed(request: Request, exc: AnswerFailedError) -> Response:
         return problem_response("failed", 500, request_language(request))
 
-    @app.exception_handler(OverloadedError)
-    async def busy(request: Request, exc: OverloadedError) -> Response:
-        return overloaded_response(exc.retry_after, request_language(request))
+    @app.exception_handler(UnavailableError)
+    async def not_now(request: Request, exc: UnavailableError) -> Response:
+        return unavailable_response(exc, request_language(request))
 
     @app.exception_handler(HTTPException)
     async def refused(request: Request, exc: HTTPException) -> Response:

@@ -16,12 +16,12 @@ from pydantic import Field
 
 from corpus.messages import message, messages
 from corpus.topics import TOPICS, Topic
-from index.errors import OverloadedError
+from index.errors import UnavailableError
 from retrieval.datatypes import FactKind, Language
 from web.api import STREAM, STREAM_HEADERS, server_event
 from web.files import files_version, style_link
 from web.language import HTML_LANG, request_language
-from web.problems import AnswerFailedError, answering, make_problem, overloaded, problem_response
+from web.problems import AnswerFailedError, answering, make_problem, problem_response, unavailable
 from web.schema import MAX_APPS, MAX_QUESTION_CHARACTERS, AppName, Question, RequestBody
 from web.sheets import Line, line_of, tabulate, write_csv, write_xlsx
 
@@ -166,8 +166,8 @@ async def stream_rows(assistant: Assistant, body: RowsBody, language: Language) 
     except AnswerFailedError:
         yield server_event("error", make_problem("failed", 500, language).to_dict())
         return
-    except OverloadedError as exc:
-        yield server_event("error", overloaded(exc.retry_after, language).to_dict())
+    except UnavailableError as exc:
+        yield server_event("error", unavailable(exc, language).to_dict())
         return
     yield server_event("done", {})
 

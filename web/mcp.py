@@ -25,10 +25,10 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from corpus.messages import message
-from index.errors import OverloadedError
+from index.errors import UnavailableError
 from retrieval.datatypes import Answer, Language
 from retrieval.question import detect_language
-from web.problems import AnswerFailedError, Problem, answering, make_problem, misfit, overloaded, unknown_app
+from web.problems import AnswerFailedError, Problem, answering, make_problem, misfit, unavailable, unknown_app
 from web.schema import Apps, AskBody, CompareQuestionBody, NoArguments, Passages, RequestBody, Rows, SearchBody
 from web.security import SecurityMiddleware, choose_hosts
 
@@ -102,8 +102,8 @@ def build_server(assistant: Assistant) -> Server[Any]:
             result = await to_thread.run_sync(run)
         except AnswerFailedError:
             return _refuse(make_problem("failed", 500, language))
-        except OverloadedError as exc:
-            return _refuse(overloaded(exc.retry_after, language))
+        except UnavailableError as exc:
+            return _refuse(unavailable(exc, language))
         text = json.dumps(result, ensure_ascii=False)
         return CallToolResult(content=[TextContent(text=text)], structured_content=result)
 

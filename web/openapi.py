@@ -20,10 +20,11 @@ API_VERSION = "1.0.0"
 EXAMPLES = Path(__file__).parent / "examples.json"
 
 POSTED = ("not_json", "foreign_origin", "method", "body_too_large", "question_too_long", "name_too_long", "invalid")
+LATER = ("overloaded", "store_unreachable")
 PROBLEMS: dict[str, tuple[str, ...]] = {
-    "ask": (*POSTED, "history_too_long", "top_k_out_of_range", "failed", "overloaded"),
-    "search": (*POSTED, "unknown_app", "top_k_out_of_range", "topics_unknown", "failed", "overloaded"),
-    "compare": (*POSTED, "too_many_apps", "topics_unknown", "failed", "overloaded"),
+    "ask": (*POSTED, "history_too_long", "top_k_out_of_range", "failed", *LATER),
+    "search": (*POSTED, "unknown_app", "top_k_out_of_range", "topics_unknown", "failed", *LATER),
+    "compare": (*POSTED, "too_many_apps", "topics_unknown", "failed", *LATER),
     "apps": ("method", "failed"),
     "read_policy": ("unknown_app", "method", "name_too_long", "failed"),
     "profile": ("unknown_app", "method", "name_too_long", "invalid", "failed"),
@@ -52,6 +53,7 @@ SAMPLES: dict[str, tuple[int, dict[str, object]]] = {
     "topics_unknown": (501, {}),
     "not_ready": (503, {}),
     "overloaded": (503, {"seconds": 2}),
+    "store_unreachable": (503, {"seconds": 10}),
 }
 """Status of each problem, and values for its example."""
 
@@ -113,7 +115,7 @@ def _problems(kinds: Sequence[str], language: Language) -> dict[str, Any]:
                 },
             },
         )
-        if kind == "overloaded":
+        if kind in LATER:
             seconds = {"type": "integer", "minimum": 1}
             response["headers"] = {"Retry-After": {"schema": seconds, "description": problem.title}}
         response["description"] = " · ".join(filter(None, (response["description"], problem.title)))

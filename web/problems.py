@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import Response
 
 from corpus.messages import message
-from index.errors import OverloadedError, StoreUnreachableError
+from index.errors import OverloadedError, StoreUnreachableError, UnavailableError
 from retrieval.datatypes import Language, Payload
 
 if TYPE_CHECKING:
@@ -67,15 +67,14 @@ class AnswerFailedError(RuntimeError):
 def answering() -> Iterator[None]:
     """Turn whatever breaks inside into :class:`AnswerFailedError`, and log where it broke but not what it said.
 
-    An :class:`~index.errors.OverloadedError` is passed on: nothing broke.
+    An :class:`~index.errors.UnavailableError` is passed on: nothing broke here.
     """
     try:
         yield
-    except OverloadedError:
+    except UnavailableError as exc:
+        if isinstance(exc, StoreUnreachableError):
+            logger.error("a request was not answered: %s", exc)  # it quotes the store, not the question
         raise
-    except StoreUnreachableError as exc:
-        logger.error("a question was not answered: %s", exc)  # it quotes the store, not the question
-        raise AnswerFailedError(type(exc).__name__) from None
     except Exception as exc:  # noqa: BLE001 - all is raised again, without the message
         log_failure(exc)
         raise AnswerFailedError(type(exc).__name__) from None
@@ -102,15 +101,16 @@ def problem_response(kind: str, status: int, language: Language, **values: objec
     return respond(make_problem(kind, status, language, **values))
 
 
-def overloaded(retry_after: float, language: Language) -> Problem:
-    """Return the problem of more questions than can be answered; ``retry_after`` in seconds, whole ones are told."""
-    return make_problem("overloaded", 503, language, seconds=whole_seconds(retry_after))
+def unavailable(error: UnavailableError, language: Language) -> Problem:
+    """Return the problem of what cannot be done now and may be soon: too many ask, or the vector store is away."""
+    kind = "overloaded" if isinstance(error, OverloadedError) else "store_unreachable"
+    return make_problem(kind, 503, language, seconds=whole_seconds(error.retry_after))
 
 
-def overloaded_response(retry_after: float, language: Language) -> Response:
-    """Return :func:`overloaded` as a response that says in its header when to come again."""
-    response = respond(overloaded(retry_after, language))
-    response.headers["retry-after"] = str(whole_seconds(retry_after))
+def unavailable_response(error: UnavailableError, language: Language) -> Response:
+    """Return :func:`unavailable` as a response that says in its header when to come again."""
+    response = respond(unavailable(error, language))
+    response.headers["retry-after"] = str(whole_seconds(error.retry_after))
     return response
 
 

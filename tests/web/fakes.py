@@ -12,7 +12,7 @@ from corpus.load import load_policies
 from corpus.parser import split_policy
 from corpus.renderings import render_span
 from corpus.topics import Topic
-from index.errors import OverloadedError
+from index.errors import OverloadedError, StoreUnreachableError
 from index.manifest import Version
 from retrieval.datatypes import (
     CELL_COLUMNS,
@@ -41,7 +41,7 @@ HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 
 class FakeAssistant:
     """Answers like `retrieval.Assistant`, by the first clause that holds the topic's word. ``boom`` makes it break,
-    ``overloaded`` refuse.
+    ``overloaded`` refuse, ``unreachable`` miss its store.
 
     Of several ``policies`` of one app the last is the current version.
     """
@@ -98,6 +98,8 @@ class FakeAssistant:
             raise RuntimeError(f"no answer to {question}")
         if "overloaded" in question:
             raise OverloadedError("too many wait", retry_after=2.0)
+        if "unreachable" in question:
+            raise StoreUnreachableError("the vector store at milvus://h:1 did not answer")
         language: Language = "zh" if re.search("[一-鿿]{3}", question) and not re.match("[A-Za-z]", question) else "en"
         about = app or (history[-1].app if history and isinstance(history[-1], Turn) else None)
         if UNKNOWN.search(question) or (about and self._find(about) is None):

@@ -117,6 +117,19 @@ def test_what_the_queue_inside_refuses_is_the_same_503_everywhere(slow: SlowAssi
         assert find_admission(client).inside == 0
 
 
+def test_a_store_that_does_not_answer_is_a_503_and_never_a_silent_policy(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    question = {"question": "unreachable 我的问题"}
+    with busy_client(FakeAssistant()) as client:
+        refused = client.post("/api/v1/ask", json=question)
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "10")
+        assert refused.json()["type"] == "urn:wentiao:problem:store-unreachable"
+        stream = client.post("/api/v1/ask", json=question, headers={"accept": "text/event-stream"}).text
+        assert '"urn:wentiao:problem:store-unreachable"' in stream and "event: answer" not in stream
+    assert "milvus://h:1 did not answer" in caplog.text and "我的问题" not in caplog.text
+
+
 def find_admission(client: Any) -> Admission:
     """Return the middleware in the stack of the client's application."""
     layer = client.app.middleware_stack
