@@ -122,6 +122,7 @@ def opened_for_many(settings: Settings) -> Iterator[Assistant]:
         with _kept():
             assistant = Assistant.open(settings.index, encoder=encoder, store=settings.store, progress=ProgressBar())
             import_module("web.chat")  # with Gradio, most of what stays
+            assistant.search("隐私", app=assistant.apps()[0], top_k=1)  # the first question finds the words loaded
         # Small matrices from many threads: with two threads each, which wait for one another, the second stage took
         # 6 ms beside a busy process instead of 0.8.
         with threadpool_limits(1, user_api="blas"):
