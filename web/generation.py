@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from index.errors import IndexMismatchError, IndexNotBuiltError, StoreUnreachableError
-
 if TYPE_CHECKING:
     from retrieval import Assistant
 
@@ -39,7 +37,8 @@ class PinnedGeneration:
 def following(assistant: Assistant, *, seconds: float = POLL_SECONDS) -> Iterator[None]:
     """Let ``assistant`` change to every new generation of its index meanwhile, looked for every ``seconds``.
 
-    A generation that cannot be used is logged, once for each reason, and the one before goes on answering.
+    A generation that cannot be used is logged, once for each reason, and the one before goes on answering, whatever
+    is the matter with it.
     """
     stopped = threading.Event()
 
@@ -50,9 +49,9 @@ def following(assistant: Assistant, *, seconds: float = POLL_SECONDS) -> Iterato
                 if assistant.refresh():
                     _log.info("the index has a new generation; it answers from now on")
                 failure = ""
-            except (IndexNotBuiltError, IndexMismatchError, StoreUnreachableError, OSError) as error:
-                if str(error) != failure:
-                    failure = str(error)
+            except Exception as error:  # noqa: BLE001 - a damaged file may raise anything; the next one is looked for
+                if (reason := f"{type(error).__name__}: {error}") != failure:
+                    failure = reason
                     _log.error("the new generation of the index cannot be used, the one before answers: %s", failure)
 
     thread = threading.Thread(target=follow, name="index", daemon=True)

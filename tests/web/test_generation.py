@@ -92,13 +92,43 @@ def test_no_request_fails_while_the_generations_change(server: str, index: Path)
     assert seen == {"您可以在“我的-设置-注销”里注销账号。", "您可以在“我-更多-注销账号”里注销账号。"}
 
 
-def test_a_damaged_generation_leaves_the_one_before_answering(server: str, index: Path, caplog) -> None:
-    (index / "CURRENT").write_text("0" * 64)
-    time.sleep(0.3)
+def test_a_damaged_generation_leaves_the_one_before_answering(
+    server: str, index: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    damaged = index / "CURRENT.damaged"
+    damaged.write_text("0" * 64)
+    damaged.replace(index / "CURRENT")  # at once, as every writer does: a half-written one would be logged as well
+    deadline = time.monotonic() + 30
+    while "cannot be used" not in caplog.text:
+        assert time.monotonic() < deadline, "nothing is said of it"
+        time.sleep(0.02)
+    time.sleep(0.3)  # in which it is looked for again
     assert search(server) == ["您可以在“我的-设置-注销”里注销账号。"]
     assert sum("cannot be used" in record.message for record in caplog.records) == 1
     build_index([FIRST, SECOND], index, ENCODER)
     wait_until(f"{server}api/v1/apps", ["甲", "乙"])
+
+
+class Troubled:
+    """An assistant whose index gives these in turn, and then nothing new."""
+
+    def __init__(self, *failures: Exception) -> None:
+        self.failures = list(failures)
+        self.looked_again = threading.Event()
+
+    def refresh(self) -> bool:
+        if self.failures:
+            raise self.failures.pop(0)
+        self.looked_again.set()
+        return False
+
+
+def test_whatever_a_generation_raises_the_next_one_is_looked_for(caplog: pytest.LogCaptureFixture) -> None:
+    troubled = Troubled(ValueError("cut short"), ValueError("cut short"), KeyError("units"))
+    with following(troubled, seconds=0.001):  # type: ignore[arg-type]
+        assert troubled.looked_again.wait(30)
+    told = [record.getMessage().rpartition("answers: ")[2] for record in caplog.records]
+    assert told == ["ValueError: cut short", "KeyError: 'units'"]
 
 
 def test_what_is_held_fits_together_and_is_let_go_afterwards(assistant: Assistant, index: Path) -> None:
