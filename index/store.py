@@ -268,11 +268,17 @@ def publish(out: Path, address: str | None) -> None:
 
     Whoever opens the index has it filled too, before a question is answered from it; this is for whoever changed it.
 
-    :param address: as for :func:`index.vectors.open_store`; without one there is nothing to do.
+    :param address: as for :func:`index.vectors.open_store`; without one, or without an index, there is nothing to do.
+    :raises IndexMismatchError: if the manifest is damaged.
     :raises StoreUnreachableError: if the store does not answer; the index is as it was changed.
     """
-    manifest = read_manifest(out)
-    if not address or not manifest.current:
+    if not address:
+        return
+    try:
+        manifest = read_manifest(out)
+    except IndexNotBuiltError:
+        return  # nothing of what was to be added was taken
+    if not manifest.current:
         return
     vectors = FolderVectors(out).vectors(manifest.current[0].segment)
     store = open_store(address, out, fingerprint=manifest.made_by["encoder"], dimension=vectors.shape[1])

@@ -173,7 +173,8 @@ def run(arguments: Sequence[str], commands: Commands, *, out: TextIO, err: TextI
     try:
         if options.verb == "corpus":
             code = run_corpus(options, _workbench(commands, out, err))
-            if options.action in CHANGING:
+            # 1 is that of a part: what was taken is to be searched.
+            if options.action in CHANGING and code in (0, 1) and not getattr(options, "dry_run", False):
                 commands.publish(options.index or commands.index)
             return code
         runner = _RUNNERS[options.verb]

@@ -18,7 +18,7 @@ from index.doctor import examine_index
 from index.encoder import Encoded, FakeEncoder
 from index.errors import IndexMismatchError, IndexNotBuiltError
 from index.maintain import prune_index
-from index.store import build_index, is_current, open_generation
+from index.store import build_index, is_current, open_generation, publish
 from index.tokens import MAX_CLAUSE_TOKENS, unit_rows
 
 FIRST = Policy("甲", "一、收集\n我们收集手机号码。用于注册账号。\n二、注销\n您可以在“我的-设置-注销”里注销账号。")
@@ -372,3 +372,9 @@ def test_a_reader_sees_one_generation_or_the_other_while_builds_run(tmp_path):
         builder.join()
     seen = {tuple(segment.policy.app for segment in generation.segments) for generation in read}
     assert seen <= {("甲",), ("甲", "乙")}
+
+
+@pytest.mark.parametrize("address", [None, "", "milvus://127.0.0.1:1"])
+def test_where_there_is_no_index_nothing_is_published(address: str | None, tmp_path: Path) -> None:
+    publish(tmp_path / "index", address)
+    assert list(tmp_path.iterdir()) == []

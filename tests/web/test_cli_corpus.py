@@ -261,6 +261,16 @@ def test_what_changes_an_index_is_published_where_its_vectors_are_searched(maint
     assert maintainer.published[4:] == [other]
 
 
+def test_what_changes_nothing_is_not_published_and_what_was_taken_in_part_is(maintainer: Maintainer) -> None:
+    path, empty = maintainer.file("甲.txt", OLD), maintainer.file("乙.txt", "")
+    assert maintainer("corpus", "add", path, "--dry-run")[0] == EXIT_ANSWERED
+    assert maintainer.published == []
+    assert maintainer("corpus", "add", path, empty)[0] == EXIT_DECLINED
+    assert maintainer.published == [maintainer.index]
+    assert maintainer("corpus", "update", maintainer.file("甲.txt", NEW), "--dry-run")[0] == EXIT_ANSWERED
+    assert maintainer.published == [maintainer.index]
+
+
 def test_a_store_that_does_not_answer_is_told_and_the_index_is_changed(maintainer: Maintainer) -> None:
     maintainer.store_answers = False
     code, out, err = maintainer("corpus", "add", maintainer.file("甲.txt", OLD))
