@@ -6,6 +6,7 @@ Layout of an index folder::
     generations/<sha256>.json     its manifest: what made it, and every version with the sha256 of every file
     segments/<name>/              one policy version (index/segment.py)
     snapshots/<name>              the name of a generation that the maintainer named
+    ID                            what this index is called where several share a vector store (see index_id)
 
 A manifest is named by the hash of its bytes and lists the hash of every file, so that ``CURRENT`` vouches for all.
 """
@@ -17,6 +18,7 @@ import json
 import logging
 import os
 import re
+import secrets
 import shlex
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -29,6 +31,7 @@ from index.errors import IndexMismatchError, IndexNotBuiltError
 _log = logging.getLogger(__name__)
 
 _NAME = re.compile(r"[0-9a-f]{64}")
+_ID = re.compile(r"[0-9a-f]{16}")
 
 
 @dataclass(frozen=True)
@@ -161,6 +164,26 @@ def write_generation(out: Path, manifest: Manifest) -> str:
     replace_file(out / "CURRENT", f"{name}\n".encode())
     _log.info("generation %s of %s is current", name[:12], out)
     return name
+
+
+def index_id(out: Path) -> str:
+    """Return the 16 hexadecimal digits that tell the index at ``out`` from others in the same vector store.
+
+    They stand in the file ``ID`` and go with the folder wherever it is moved. A copy of the folder has them too, and is
+    the same index: to make it one of its own, delete the file there and build. Without the file, or with a damaged
+    one, they are the hash of the folder's path.
+    """
+    try:
+        written = (out / "ID").read_text(encoding="ascii").strip()
+    except (FileNotFoundError, NotADirectoryError, UnicodeDecodeError):
+        written = ""
+    return written if _ID.fullmatch(written) else hashlib.sha256(str(out.resolve()).encode()).hexdigest()[:16]
+
+
+def write_index_id(out: Path) -> None:
+    """Give the index at ``out`` an ``ID`` where it has none, inside :func:`index.store.locked`."""
+    if not (out / "ID").exists():
+        replace_file(out / "ID", f"{secrets.token_hex(8)}\n".encode())
 
 
 def build_command(out: Path) -> str:

@@ -1,15 +1,16 @@
 """Unit vectors in Milvus: a server, a cluster, or a Milvus Lite file of one process.
 
-A collection holds the units of one encoder, a row a unit: ``key`` (segment and position), ``segment``, ``unit`` and
-``vector``. A question about one app reads one partition: in a file every segment has its own, on a server, which takes
-some thousand, ``segment`` is the partition key. Segments are named by
-their content and never change, and the manifest that ``CURRENT`` names in the index folder says which of them a reader
-sees: replacing ``CURRENT`` is the swap from one generation to the next. An alias on a collection would be a second
-swap, which a kill between the two leaves pointing elsewhere; so there is none. What a killed ``put`` left is seen by
-nobody, is reported by ``missing`` because its count is wrong, and is deleted and put again.
+A collection holds the units of one index and one encoder, a row a unit: ``key`` (segment and position), ``segment``,
+``unit`` and ``vector``. A question about one app reads one partition: in a file every segment has its own, on a server,
+which takes some thousand, ``segment`` is the partition key. Segments are named by their content and never change, and
+the manifest that ``CURRENT`` names in the index folder says which of them a reader sees: replacing ``CURRENT`` is the
+swap from one generation to the next. An alias on a collection would be a second swap, which a kill between the two
+leaves pointing elsewhere; so there is none. What a killed ``put`` left is seen by nobody, is reported by ``missing``
+because its count is wrong, and is deleted and put again.
 
-An index belongs to one database of a server (``milvus://host:port/database``), and a database to one index:
-``keep_only`` deletes what that index does not name.
+Several indexes may share a database of a server (``milvus://host:port/database``) or a file: the collection is named by
+the index's ``ID`` (index/manifest.py), so ``keep_only`` deletes nothing of another index. The collection of an index
+whose folder was deleted stays until somebody drops it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import threading
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -31,6 +33,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from index.errors import IndexMismatchError, StoreUnreachableError
+from index.manifest import index_id
 from index.nearest import Neighbour, best_first
 from index.tokens import Floats
 
@@ -54,8 +57,9 @@ FRESH, NEAR = "Strong", "Bounded"
 class MilvusVectors:
     """The vector store over Milvus (see :class:`index.vectors.VectorStore`); connects when it is first asked."""
 
-    def __init__(self, address: str, *, fingerprint: str, dimension: int) -> None:
+    def __init__(self, address: str, out: Path, *, fingerprint: str, dimension: int) -> None:
         """:param address: as for :func:`index.vectors.open_store`.
+        :param out: the folder of the index; it may be built after this.
 
         :raises ValueError: if the address names no host.
         :raises ModuleNotFoundError: if pymilvus, or for a file milvus-lite, is not installed.
@@ -70,12 +74,17 @@ class MilvusVectors:
                     "  pip install -r requirements-milvus.txt",
                     name=module,
                 )
-        self._dimension = dimension
-        self.collection = f"wentiao_{hashlib.sha256(fingerprint.encode()).hexdigest()[:16]}_{dimension}"
+        self._out, self._dimension = out, dimension
+        self._encoder = hashlib.sha256(fingerprint.encode()).hexdigest()[:16]
         self._lock = threading.Lock()
         self._client: Any = None
         self._client_uri = ""
         self._collection_is_there = False
+
+    @cached_property
+    def collection(self) -> str:
+        """The name of the collection: which index, which encoder, which dimension."""
+        return f"wentiao_{index_id(self._out)}_{self._encoder}_{self._dimension}"
 
     def put(self, vectors: Mapping[str, Floats]) -> None:
         """Make segments searchable, durably when this returns; those that are there already are left as they are.

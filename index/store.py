@@ -33,6 +33,7 @@ from index.manifest import (
     repair_command,
     sync,
     write_generation,
+    write_index_id,
 )
 from index.nearest import refresh_nearest
 from index.reader import SegmentReader, SegmentsByApp, damaged
@@ -128,6 +129,8 @@ def locked(out: Path, *, create: bool = False) -> Iterator[None]:
         raise IndexNotBuiltError(f"no index at {out}; build one:\n  {build_command(out)}")
     (out / "segments").mkdir(parents=True, exist_ok=True)
     with FileLock(out / ".lock"):
+        if create:
+            write_index_id(out)
         _clear_leftovers(out / "segments")
         yield
 

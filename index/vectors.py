@@ -67,7 +67,7 @@ def open_store(address: str | None, out: Path, *, fingerprint: str, dimension: i
     if address.startswith(("milvus://", "milvus+https://")) or address.endswith(".db"):
         from index.milvus import MilvusVectors
 
-        return MilvusVectors(address, fingerprint=fingerprint, dimension=dimension)
+        return MilvusVectors(address, out, fingerprint=fingerprint, dimension=dimension)
     allowed = "milvus://HOST:PORT, milvus+https://HOST:PORT or a file that ends in .db"
     raise ValueError(f"the vector store must be {allowed}, got {address!r}")
 

@@ -70,7 +70,7 @@ class MilvusServer:
             with urllib.request.urlopen(f"http://127.0.0.1:{self._health_port}/healthz", timeout=5) as answer:
                 if b"OK" not in answer.read():
                     return False
-            store = MilvusVectors(self.address, fingerprint="is it well", dimension=1)
+            store = MilvusVectors(self.address, self._folder, fingerprint="is it well", dimension=1)
             store.missing({"nothing": 1})  # it calls itself well before it takes questions
             store.close()
         except (OSError, StoreUnreachableError):

@@ -18,7 +18,7 @@ from corpus.datatypes import Policy
 from index.encoder import FakeEncoder
 from index.errors import IndexMismatchError, StoreUnreachableError
 from index.maintain import prune_index, remove_apps
-from index.manifest import current_generation, read_manifest
+from index.manifest import current_generation, index_id, read_manifest
 from index.milvus import BATCH_UNITS, MilvusVectors
 from index.segment import segment_name
 from index.store import build_index, open_generation, publish
@@ -74,7 +74,7 @@ def wait_until_it_answers(ask: Callable[[], object]) -> None:
 )
 def test_an_address_without_host_and_port_is_refused(address: str) -> None:
     with pytest.raises(ValueError, match=r"milvus://HOST:PORT or milvus\+https://HOST:PORT"):
-        MilvusVectors(address, fingerprint="f", dimension=DIMENSION)
+        MilvusVectors(address, Path(), fingerprint="f", dimension=DIMENSION)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_without_the_package_it_is_said_what_to_install(
 ) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == gone else object())
     with pytest.raises(ModuleNotFoundError) as caught:
-        MilvusVectors(address, fingerprint="f", dimension=DIMENSION)
+        MilvusVectors(address, Path(), fingerprint="f", dimension=DIMENSION)
     assert str(caught.value) == (
         f"the vector store {address} needs the package {package}, which is not installed:\n"
         "  pip install -r requirements-milvus.txt"
@@ -100,16 +100,16 @@ def test_without_the_package_it_is_said_what_to_install(
 @milvus_is_installed
 def test_another_encoder_or_dimension_has_a_collection_of_its_own() -> None:
     one, other, wider = (
-        MilvusVectors("milvus://h:1", fingerprint=fingerprint, dimension=dimension).collection
+        MilvusVectors("milvus://h:1", Path(), fingerprint=fingerprint, dimension=dimension).collection
         for fingerprint, dimension in (("a", 16), ("b", 16), ("a", 384))
     )
     assert len({one, other, wider}) == 3
-    assert one == MilvusVectors("milvus://elsewhere:2", fingerprint="a", dimension=16).collection
+    assert one == MilvusVectors("milvus://elsewhere:2", Path(), fingerprint="a", dimension=16).collection
 
 
 @milvus_is_installed
 def test_a_server_that_is_not_there_is_named_without_the_password() -> None:
-    store = MilvusVectors("milvus://reader:secret@127.0.0.1:1", fingerprint="f", dimension=DIMENSION)
+    store = MilvusVectors("milvus://reader:secret@127.0.0.1:1", Path(), fingerprint="f", dimension=DIMENSION)
     query = random_units(1, 0)[0]
     for ask in (
         lambda: store.put({"a": random_units(3, 1)}),
@@ -128,7 +128,7 @@ def test_a_server_that_is_not_there_is_named_without_the_password() -> None:
 
 @milvus_is_installed
 def test_a_segment_that_is_not_there_whole_is_not_scored(tmp_path: Path) -> None:
-    store = MilvusVectors(str(tmp_path / "vectors.db"), fingerprint="f", dimension=DIMENSION)
+    store = MilvusVectors(str(tmp_path / "vectors.db"), Path(), fingerprint="f", dimension=DIMENSION)
     query = random_units(1, 0)[0]
     with pytest.raises(IndexMismatchError, match="holds 0 of the 3 units of segment a"):
         store.scores("a", 3, query)
@@ -142,7 +142,7 @@ def test_a_segment_that_is_not_there_whole_is_not_scored(tmp_path: Path) -> None
 
 @milvus_is_installed
 def test_only_what_is_named_is_kept(tmp_path: Path) -> None:
-    store = MilvusVectors(str(tmp_path / "vectors.db"), fingerprint="f", dimension=DIMENSION)
+    store = MilvusVectors(str(tmp_path / "vectors.db"), Path(), fingerprint="f", dimension=DIMENSION)
     store.put({name: random_units(4, seed) for seed, name in enumerate("abc")})
     store.keep_only(["b", "never put"])
     assert store.missing(dict.fromkeys("abc", 4)) == ("a", "c")
@@ -158,7 +158,7 @@ def test_a_file_that_another_process_has_open_is_said_to_be_so(tmp_path: Path) -
     try:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"open\n"
-        store = MilvusVectors(str(path), fingerprint="f", dimension=DIMENSION)
+        store = MilvusVectors(str(path), Path(), fingerprint="f", dimension=DIMENSION)
         with pytest.raises(StoreUnreachableError, match="another process may have it open"):
             store.missing({"a": 1})
     finally:
@@ -173,7 +173,7 @@ def test_a_process_killed_in_mid_put_leaves_a_file_that_is_filled_again(tmp_path
     killed = subprocess.run([sys.executable, "-c", DIE, str(path)], cwd=ROOT, capture_output=True, check=False)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     rows, query = random_units(2 * BATCH_UNITS + 100, 7), random_units(1, 8)[0]
-    store = MilvusVectors(str(path), fingerprint="f", dimension=DIMENSION)
+    store = MilvusVectors(str(path), ROOT, fingerprint="f", dimension=DIMENSION)
     assert store.missing({"small": 5, "large": len(rows)}) == ("large",)
     store.put({"small": random_units(5, 6), "large": rows})
     assert store.missing({"small": 5, "large": len(rows)}) == ()
@@ -183,10 +183,11 @@ def test_a_process_killed_in_mid_put_leaves_a_file_that_is_filled_again(tmp_path
 
 HOLD = """
 import sys
+from pathlib import Path
 from index.milvus import MilvusVectors
 from index.vectors import open_store
 import numpy as np
-store = open_store(sys.argv[1], None, fingerprint="f", dimension=16)
+store = open_store(sys.argv[1], Path(), fingerprint="f", dimension=16)
 store.put({"a": np.eye(1, 16, dtype=np.float32)})
 print("open", flush=True)
 sys.stdin.readline()
@@ -209,7 +210,7 @@ store.put({"large": Rows(rows, BATCH_UNITS + 50, lambda: os.kill(os.getpid(), si
 
 @pytest.mark.milvus
 def test_a_server_killed_in_mid_put_is_filled_again(milvus_server: MilvusServer) -> None:
-    store = MilvusVectors(milvus_server.address, fingerprint="killed in mid-put", dimension=DIMENSION)
+    store = MilvusVectors(milvus_server.address, Path(), fingerprint="killed in mid-put", dimension=DIMENSION)
     rows, small, query = random_units(2 * BATCH_UNITS + 100, 1), random_units(5, 2), random_units(1, 3)[0]
     units = {"small": 5, "large": len(rows)}
     store.put({"small": small})
@@ -229,7 +230,7 @@ def test_a_server_killed_in_mid_put_is_filled_again(milvus_server: MilvusServer)
 
 @pytest.mark.milvus
 def test_a_server_killed_in_mid_query_answers_again_without_reopening(milvus_server: MilvusServer) -> None:
-    store = MilvusVectors(milvus_server.address, fingerprint="killed in mid-query", dimension=DIMENSION)
+    store = MilvusVectors(milvus_server.address, Path(), fingerprint="killed in mid-query", dimension=DIMENSION)
     rows = random_units(600, 1)
     store.put({"a": rows})
     asked, failed, wrong = threading.Event(), threading.Event(), []
@@ -271,7 +272,9 @@ def test_a_server_killed_in_mid_query_answers_again_without_reopening(milvus_ser
 @pytest.mark.milvus
 def test_two_processes_that_put_the_same_leave_it_there_once(milvus_server: MilvusServer) -> None:
     rows, query = random_units(1500, 1), random_units(1, 2)[0]
-    stores = [MilvusVectors(milvus_server.address, fingerprint="put by two", dimension=DIMENSION) for _ in range(2)]
+    stores = [
+        MilvusVectors(milvus_server.address, Path(), fingerprint="put by two", dimension=DIMENSION) for _ in range(2)
+    ]
     stores[0].put({"first": random_units(1, 3)})
     both = threading.Barrier(2, timeout=60)
     errors: list[BaseException] = []
@@ -298,8 +301,8 @@ def test_two_processes_that_put_the_same_leave_it_there_once(milvus_server: Milv
 class Sinking(MilvusVectors):
     """A store whose server is killed when rows are about to be inserted."""
 
-    def __init__(self, server: MilvusServer, *, fingerprint: str, dimension: int) -> None:
-        super().__init__(server.address, fingerprint=fingerprint, dimension=dimension)
+    def __init__(self, server: MilvusServer, out: Path, *, fingerprint: str, dimension: int) -> None:
+        super().__init__(server.address, out, fingerprint=fingerprint, dimension=dimension)
         self._server, self.afloat = server, False
 
     def _insert(self, rows: Iterable[dict[str, object]], **options: str) -> None:
@@ -313,7 +316,7 @@ def test_an_index_whose_store_dies_while_it_is_filled_opens_when_the_store_is_ba
     milvus_server: MilvusServer, shipped_folder: Path
 ) -> None:
     encoder = FakeEncoder()
-    store = Sinking(milvus_server, fingerprint=encoder.fingerprint, dimension=encoder.dimension)
+    store = Sinking(milvus_server, shipped_folder, fingerprint=encoder.fingerprint, dimension=encoder.dimension)
     current = current_generation(shipped_folder)
     try:
         with pytest.raises(StoreUnreachableError, match="did not answer while inserting units"):
@@ -343,7 +346,9 @@ def test_a_changed_index_is_published_and_what_it_deleted_is_taken_out(tmp_path:
     build_index([first, second], out, encoder)
     units = {version.segment: version.units for version in read_manifest(out).current}
     publish(out, str(tmp_path / "vectors.db"))
-    store = MilvusVectors(str(tmp_path / "vectors.db"), fingerprint=encoder.fingerprint, dimension=encoder.dimension)
+    store = MilvusVectors(
+        str(tmp_path / "vectors.db"), out, fingerprint=encoder.fingerprint, dimension=encoder.dimension
+    )
     assert store.missing(units) == ()
     remove_apps(out, ["甲"])
     publish(out, str(tmp_path / "vectors.db"))
@@ -352,6 +357,27 @@ def test_a_changed_index_is_published_and_what_it_deleted_is_taken_out(tmp_path:
     publish(out, str(tmp_path / "vectors.db"))
     assert store.missing(units) == (segment_name(first, encoder.fingerprint),)
     store.close()
+
+
+@milvus_is_installed
+def test_two_indexes_in_one_store_do_not_take_anything_from_each_other(tmp_path: Path) -> None:
+    address, encoder = str(tmp_path / "vectors.db"), FakeEncoder()
+    first, second = tmp_path / "first", tmp_path / "second"
+    shared = Policy("乙", "我们不会共享您的个人信息。")
+    build_index([Policy("甲", "一、注销\n您可以注销账号。"), shared], first, encoder)
+    build_index([shared], second, encoder)
+    publish(first, address)
+    assistant = Assistant.open(first, encoder=encoder, store=address)
+    asked = assistant.ask("怎么注销账号", app="甲")
+    publish(second, address)
+    assert assistant.ask("怎么注销账号", app="甲") == asked
+    remove_apps(first, ["乙"])
+    prune_index(first)
+    publish(first, address)
+    in_second = Assistant.open(second, encoder=encoder, store=address)
+    on_disk = Assistant.open(second, encoder=encoder)
+    assert in_second.search("共享", app="乙") == on_disk.search("共享", app="乙")
+    assert index_id(first) != index_id(second)
 
 
 @milvus_is_installed

@@ -18,6 +18,7 @@ from index.doctor import examine_index
 from index.encoder import Encoded, FakeEncoder
 from index.errors import IndexMismatchError, IndexNotBuiltError
 from index.maintain import prune_index
+from index.manifest import index_id
 from index.store import build_index, is_current, open_generation, publish
 from index.tokens import MAX_CLAUSE_TOKENS, unit_rows
 
@@ -378,3 +379,20 @@ def test_a_reader_sees_one_generation_or_the_other_while_builds_run(tmp_path):
 def test_where_there_is_no_index_nothing_is_published(address: str | None, tmp_path: Path) -> None:
     publish(tmp_path / "index", address)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_index_keeps_its_id_wherever_it_is_and_whatever_is_done_to_it(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert index_id(first) != index_id(second)  # by their paths, while there is no file
+    encoder = FakeEncoder()
+    build_index([Policy("甲", "一、注销\n您可以注销账号。")], first, encoder)
+    build_index([Policy("甲", "一、注销\n您可以注销账号。")], second, encoder)
+    written = (first / "ID").read_text().strip()
+    assert index_id(first) == written and index_id(second) != written
+    build_index([Policy("乙", "我们不会共享您的个人信息。")], first, encoder)
+    prune_index(first)
+    assert not [finding for finding in examine_index(first) if "ID" in finding.place]
+    moved = first.rename(tmp_path / "moved")
+    assert index_id(moved) == written
+    (moved / "ID").write_text("../damaged")
+    assert index_id(moved) == index_id(moved.resolve()) != written
