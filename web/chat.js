@@ -5,6 +5,7 @@ window.wentiao = (() => {
   const KEPT_TURNS = 30;
   const SENT_TURNS = 10; // what the server accepts
   const CALL = /\/run\/predict$/;
+  const REFUSALS = { overloaded: "busy", "store-unreachable": "unreachable" }; // a problem's type -> what is said
   const replies = new WeakMap(); // of a turn's node
   let pending = null; // the question on its way: {question, app, allApps, node, call}
   let chosen = null; // {question, app, allApps} of a button, in place of what the controls hold
@@ -88,6 +89,11 @@ window.wentiao = (() => {
   // Returns what the picker is to hold from now on: nothing, once the app was taken off a question.
   function finish(reply, picked) {
     if (!pending || pending.question !== reply.asked) return picked; // a new chat began meanwhile
+    if (reply.unavailable) {
+      pending.refusal = reply.unavailable;
+      fail();
+      return picked;
+    }
     const { allApps, node } = pending;
     node.remove();
     save([...load(), reply]);
@@ -99,11 +105,11 @@ window.wentiao = (() => {
 
   function fail() {
     if (!pending) return; // `begin` refused, or the call was given up
-    const { question, app, allApps, node, isBusy } = pending;
+    const { question, app, allApps, node, refusal } = pending;
     node.querySelector(".wt-wait").remove();
     const failure = element("div", "wt-answer wt-failed", "");
     const retry = { ask: question, app, ...(allApps && { allApps: "" }) };
-    failure.append(element("p", "wt-text", words(isBusy ? "busy" : "failure")), makeButton(words("retry"), retry));
+    failure.append(element("p", "wt-text", words(refusal || "failure")), makeButton(words("retry"), retry));
     failure.setAttribute("role", "alert");
     node.append(failure);
     pending = null;
@@ -213,6 +219,13 @@ window.wentiao = (() => {
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape" && pending && !event.isComposing) stop();
   });
+  const refusalOf = (body) => {
+    try {
+      return REFUSALS[String(JSON.parse(body).type).split(":").pop()];
+    } catch (error) {
+      return undefined; // no problem of ours: something between here and the server broke
+    }
+  };
   // Gradio gives no hold on its call, and one that breaks off makes it give up the page: it gets a failure instead.
   const send = window.fetch;
   window.fetch = async (input, options) => {
@@ -220,8 +233,9 @@ window.wentiao = (() => {
     try {
       const asked = pending;
       const response = await send(input, asked ? { ...options, signal: asked.call.signal } : options);
-      if (asked) asked.isBusy = response.status === 503; // more questions than the server takes
-      return new Response(await response.blob(), response);
+      const body = await response.text();
+      if (asked && response.status === 503) asked.refusal = refusalOf(body); // before the question was looked at
+      return new Response(body, response);
     } catch (error) {
       return new Response("{}", { status: 503 });
     }

@@ -15,6 +15,7 @@ import gradio as gr
 
 from corpus.lexicons import load_glossary
 from corpus.messages import message, messages
+from index.errors import OverloadedError, UnavailableError
 from retrieval.datatypes import MAX_ROWS, Answer, Language, Turn
 from retrieval.gloss import Glosser
 from retrieval.question import well_formed
@@ -49,7 +50,8 @@ class Desk:
         """Answer one question of the page; return what the page keeps of the turn.
 
         That is ``asked`` (as it came), ``question`` (as it was answered), ``app`` (the one understood), ``html`` and
-        ``evidence``, the content of the evidence file.
+        ``evidence``, the content of the evidence file. Where the question cannot be answered now but may be soon, it is
+        ``asked`` and ``unavailable``, which names the words that say why: ``busy`` or ``unreachable``.
 
         :param app: the picked app, empty to go by question and history.
         :param history: earlier turns, oldest first, each with ``question`` and ``app``.
@@ -59,7 +61,12 @@ class Desk:
         """
         if len(question) > MAX_QUESTION_CHARACTERS or len(history) > MAX_HISTORY_TURNS:
             raise ValueError(f"at most {MAX_QUESTION_CHARACTERS} characters and {MAX_HISTORY_TURNS} turns are allowed")
-        asked, question = question, well_formed(question)
+        try:
+            return {"asked": question, **self._answer(well_formed(question), app, history, all_apps=all_apps)}
+        except UnavailableError as exc:  # raised, Gradio would answer that the program broke
+            return {"asked": question, "unavailable": "busy" if isinstance(exc, OverloadedError) else "unreachable"}
+
+    def _answer(self, question: str, app: str, history: Sequence[dict[str, Any]], *, all_apps: bool) -> dict[str, Any]:
         with answering():
             turns = [Turn(turn["question"], turn["app"]) for turn in history]
             if all_apps:
@@ -68,13 +75,16 @@ class Desk:
             answer = self._assistant.ask(question, app=app or None, history=turns)
             html = self._render(question, answer, app, turns)
             evidence = make_evidence(self._assistant, question, answer, time=datetime.now(UTC))
-        return {"asked": asked, "question": question, "app": answer.app, "html": html, "evidence": evidence}
+        return {"question": question, "app": answer.app, "html": html, "evidence": evidence}
 
     def suggest(self, app: str, language: str) -> str:
         """Return questions to ask of a picked app, for a page whose ``<html lang>`` is ``language``."""
         spoken = next((one for one in LANGUAGES if HTML_LANG[one] == language), LANGUAGES[0])
-        with answering():
-            covered = self._suggestions.next_questions(app, spoken) if app in self._assistant.apps() else ()
+        try:
+            with answering():
+                covered = self._suggestions.next_questions(app, spoken) if app in self._assistant.apps() else ()
+        except UnavailableError:  # whoever asks is told; nothing needs to be offered
+            covered = ()
         if not covered:
             return ""
         title = escape(message("chat.suggestions", spoken))
@@ -105,12 +115,12 @@ class Desk:
         )
 
     def _after(self, answer: Answer, app: str, *, asked: Sequence[str]) -> tuple[str, ...]:
-        """Return what to ask after ``answer``; nothing where that breaks, which is logged: the answer stands."""
+        """Return what to ask after ``answer``; nothing where that breaks or cannot be had now: the answer stands."""
         cited = [citation.clause_id for citation in answer.citations]
         try:
             with answering():
                 return self._suggestions.next_questions(app, answer.language, cited=cited, asked=asked)
-        except AnswerFailedError:
+        except (AnswerFailedError, UnavailableError):
             return ()
 
 
@@ -243,7 +253,7 @@ def _welcome(apps: Sequence[str]) -> str:
     examples = "".join(_examples(apps, language) for language in LANGUAGES)
     templates = "".join(
         f'<template id="wt-{name}-{HTML_LANG[language]}">{escape(message(f"chat.{name}", language))}</template>'
-        for name in ("title", "log_label", "pending", "failure", "busy", "retry", "copied", "stop")
+        for name in ("title", "log_label", "pending", "failure", "busy", "unreachable", "retry", "copied", "stop")
         for language in LANGUAGES
     )
     return (

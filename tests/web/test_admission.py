@@ -130,6 +130,17 @@ def test_a_store_that_does_not_answer_is_a_503_and_never_a_silent_policy(
     assert "milvus://h:1 did not answer" in caplog.text and "我的问题" not in caplog.text
 
 
+@pytest.mark.parametrize(("question", "why"), [("overloaded", "busy"), ("unreachable", "unreachable")])
+def test_the_chat_is_told_what_is_unavailable_and_gradio_prints_nothing(
+    question: str, why: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with busy_client(FakeAssistant()) as client:
+        call = {"fn_index": 0, "data": [question, "", [], False]}
+        told = client.post("/gradio_api/run/predict", json=call)
+    assert (told.status_code, told.json()["data"]) == (200, [{"asked": question, "unavailable": why}])
+    assert "Traceback" not in "".join(capfd.readouterr())
+
+
 def find_admission(client: Any) -> Admission:
     """Return the middleware in the stack of the client's application."""
     layer = client.app.middleware_stack

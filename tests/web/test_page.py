@@ -494,6 +494,56 @@ def test_a_lost_connection_reads_as_a_failure_and_can_be_tried_again(browser: Br
         assert page.locator(".wt-failed").count() == 0
 
 
+@pytest.mark.parametrize(
+    ("question", "locale", "said", "again"),
+    [
+        ("overloaded", "zh-CN", "现在提问的人太多", "再试一次"),
+        ("unreachable", "zh-CN", "现在查不到条款，这个问题还没有处理；这并不表示政策没有说明", "再试一次"),
+        ("unreachable", "zh-TW", "現在查不到條款", "再試一次"),
+        ("unreachable", "en-GB", "it does not mean that the policy is silent", "Try again"),
+    ],
+)
+def test_what_cannot_be_answered_now_is_no_fault_of_the_program_and_can_be_tried_again(
+    browser: Browser, fake_page: str, question: str, locale: str, said: str, again: str
+) -> None:
+    with opened(browser, fake_page, locale=locale) as page:
+        field = page.locator("#wt-question textarea")
+        for turn in ("field", "button"):
+            if turn == "field":
+                field.fill(question)
+                field.press("Enter")
+            else:
+                page.get_by_role("button", name=again).click()
+                page.locator(".wt-waiting").wait_for(state="detached")
+            failure = page.locator(".wt-failed")
+            failure.wait_for()
+            assert said in failure.inner_text() and failure.count() == 1
+        assert page.locator(".wt-silent, .toast-wrap .toast-body").count() == 0
+        ask(page, "津心办怎么注销账号")
+        assert page.locator(".wt-answered").count() == 1
+        page.reload()
+        page.locator(".wt-answered").wait_for()
+        assert page.locator(".wt-turn").count() == 1
+
+
+@pytest.mark.parametrize(
+    ("problem", "said"),
+    [
+        ('{"type": "urn:wentiao:problem:store-unreachable"}', "现在查不到条款"),
+        ('{"type": "about:blank"}', "出错了"),
+        ("<html>Service Unavailable</html>", "出错了"),
+    ],
+)
+def test_a_503_is_read_before_anything_is_said_of_it(browser: Browser, fake_page: str, problem: str, said: str) -> None:
+    with opened(browser, fake_page) as page:
+        page.route("**/run/predict", lambda route: route.fulfill(status=503, body=problem))
+        field = page.locator("#wt-question textarea")
+        field.fill("津心办怎么注销账号")
+        field.press("Enter")
+        page.locator(".wt-failed").wait_for()
+        assert said in page.locator(".wt-failed").inner_text()
+
+
 def test_a_refusal_for_want_of_room_says_so_and_can_be_tried_again(browser: Browser, fake_page: str) -> None:
     problem = '{"type": "urn:wentiao:problem:overloaded", "title": "", "status": 503, "detail": ""}'
     with opened(browser, fake_page) as page:

@@ -8,6 +8,7 @@ from typing import get_args
 import pytest
 
 from corpus.messages import message
+from index.errors import StoreUnreachableError
 from retrieval.datatypes import Answer, Language
 from web.chat import Desk
 from web.suggestions import MAX_SUGGESTIONS, SUBJECTS, Suggestions
@@ -69,15 +70,20 @@ class Breaking(FakeAssistant):
 
     broken = False
 
+    def __init__(self, trouble: Exception) -> None:
+        super().__init__()
+        self.trouble = trouble
+
     def ask(self, question, *args, **kwargs) -> Answer:  # type: ignore[no-untyped-def]
         if not self.broken and question == message("suggestion.delete_account", "zh"):
             self.broken = True
-            raise RuntimeError("no answer")
+            raise self.trouble
         return super().ask(question, *args, **kwargs)
 
 
-def test_a_suggestion_that_breaks_takes_neither_the_answer_nor_the_next_suggestions() -> None:
-    desk = Desk(Breaking())  # type: ignore[arg-type]
+@pytest.mark.parametrize("trouble", [RuntimeError("no answer"), StoreUnreachableError("no store")])
+def test_a_suggestion_that_breaks_takes_neither_the_answer_nor_the_next_suggestions(trouble: Exception) -> None:
+    desk = Desk(Breaking(trouble))  # type: ignore[arg-type]
     suggested = f'data-ask="{message("suggestion.delete_account", "zh")}"'
     turn = desk.answer_turn("昶联怎么联系你们", "", [])
     assert "wt-answered" in turn["html"] and suggested not in turn["html"]

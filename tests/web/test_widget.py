@@ -519,15 +519,21 @@ def test_a_failure_says_that_it_is_one_and_can_be_tried_again(browser: Browser, 
         assert frame.locator(".wt-turn").count() == 1
 
 
-def test_a_refusal_for_want_of_room_says_so_and_can_be_tried_again(browser: Browser, host: Host) -> None:
+@pytest.mark.parametrize(
+    ("question", "said"),
+    [("overloaded", "现在提问的人太多"), ("unreachable", "现在查不到条款，这个问题还没有处理；这并不表示政策没有说明")],
+)
+def test_what_cannot_be_answered_now_says_why_and_can_be_tried_again(
+    browser: Browser, host: Host, question: str, said: str
+) -> None:
     address = host.page(host.snippet('data-site="shop" data-app="津心办"'))
     with visit(browser, host, address, expected="503") as page:
         frame = open_frame(page)
-        frame.locator("#question").fill("overloaded")
+        frame.locator("#question").fill(question)
         frame.locator("#question").press("Enter")
         failed = frame.locator(".wt-failed")
         failed.wait_for()
-        assert "现在提问的人太多" in failed.inner_text()
+        assert said in failed.inner_text()
         assert failed.get_by_role("button", name="再试一次").count() == 1
 
 

@@ -196,8 +196,8 @@
   const fail = (asked, error) => {
     const stopped = error.name === "AbortError";
     const outside = error.problem === "app-outside-scope";
-    const busy = error.problem === "overloaded";
-    const text = stopped ? words().stopped : outside ? error.message : busy ? words().busy : words().failure;
+    const said = { overloaded: "busy", "store-unreachable": "unreachable" }[error.problem] || "failure";
+    const text = stopped ? words().stopped : outside ? error.message : words()[said];
     asked.node.querySelector(".wt-waiting").remove();
     const failure = asked.node.appendChild(element("div", `wt-answer ${stopped ? "wt-stopped" : "wt-failed"}`, ""));
     failure.append(element("p", "wt-text", text));
