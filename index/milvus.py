@@ -143,26 +143,32 @@ class MilvusVectors:
         """Return the ``top_k`` units of ``segments`` nearest to ``query``, best first, ties by segment and unit.
 
         Exact in a Milvus Lite file, and on a server as good as its HNSW index finds them.
+
+        :raises IndexMismatchError: if none of the segments is there; opening the index fills the store.
         """
         names = frozenset(segments)
-        if not names or not self._has_collection():
+        if not names:
             return ()
+        if not self._has_collection():
+            raise self._lacking(len(names))
         wanted = min(top_k * OVERFETCH, MOST_RESULTS)
         while True:
             hits = self._search(query, wanted)
             kept = [Neighbour(*hit) for hit in hits if hit[0] in names]
-            if len(kept) >= top_k or len(hits) < wanted:
+            if len(kept) >= top_k or (kept and len(hits) < wanted):
                 return tuple(best_first(kept)[:top_k])
-            if wanted == MOST_RESULTS:
+            if len(hits) < wanted or wanted == MOST_RESULTS:
                 break
             wanted = min(4 * wanted, MOST_RESULTS)
-        # Nearly everything in the store is of segments that this reader does not see.
+        # Nearly everything in the store is of segments that this reader does not see, or what it sees is very new.
         limit = min(top_k, MOST_RESULTS)
         kept = [
             Neighbour(*hit)
             for group in _batches(self._present(sorted(names)), MOST_NAMES)
-            for hit in self._search(query, limit, self._within(group))
+            for hit in self._search(query, limit, self._within(group), FRESH)
         ]
+        if not kept:  # every segment has a unit
+            raise self._lacking(len(names))
         return tuple(best_first(kept)[:top_k])
 
     def keep_only(self, segments: Collection[str]) -> None:
@@ -204,7 +210,7 @@ class MilvusVectors:
         return {name: count for name, count in counts.items() if count != units[name]}
 
     def _search(
-        self, query: Floats, limit: int, within: Mapping[str, Any] | None = None
+        self, query: Floats, limit: int, within: Mapping[str, Any] | None = None, level: str = NEAR
     ) -> list[tuple[str, int, float]]:
         """Return segment, unit and score of the ``limit`` rows nearest to ``query``, best first."""
         parameters = {} if self._lite else {"ef": max(limit, EF)}
@@ -214,7 +220,7 @@ class MilvusVectors:
                 data=[query.astype(np.float32).tolist()],
                 limit=limit,
                 search_params={"metric_type": "IP", "params": parameters},
-                consistency_level=NEAR,
+                consistency_level=level,
                 timeout=ANSWER_SECONDS,
                 **(within or {}),
             )
@@ -401,6 +407,12 @@ class MilvusVectors:
         return StoreUnreachableError(
             f"the vector store at {self._shown} did not answer while {doing} ({reason}); "
             "see that Milvus runs there and is reached from here, then try again (the address is WENTIAO_STORE)"
+        )
+
+    def _lacking(self, count: int) -> IndexMismatchError:
+        return IndexMismatchError(
+            f"the vector store at {self._shown} holds none of the {count} segments of the index; "
+            "start again, which opens the index and puts them there (the address is WENTIAO_STORE)"
         )
 
     def _incomplete(self, segment: str, found: int, units: int) -> IndexMismatchError:

@@ -141,6 +141,20 @@ def test_a_segment_that_is_not_there_whole_is_not_scored(tmp_path: Path) -> None
 
 
 @milvus_is_installed
+def test_the_nearest_units_of_segments_of_which_none_is_there_are_not_said_to_be_none(tmp_path: Path) -> None:
+    store = MilvusVectors(str(tmp_path / "vectors.db"), Path(), fingerprint="f", dimension=DIMENSION)
+    query = random_units(1, 0)[0]
+    assert store.nearest(query, 3, []) == ()
+    none_of_two = r"holds none of the 2 segments of the index; start again, which opens the index and puts them there"
+    with pytest.raises(IndexMismatchError, match=none_of_two):
+        store.nearest(query, 3, ["a", "b"])
+    store.put({"c": random_units(3, 1)})
+    with pytest.raises(IndexMismatchError, match=none_of_two):
+        store.nearest(query, 3, ["a", "b"])
+    store.close()
+
+
+@milvus_is_installed
 def test_only_what_is_named_is_kept(tmp_path: Path) -> None:
     store = MilvusVectors(str(tmp_path / "vectors.db"), Path(), fingerprint="f", dimension=DIMENSION)
     store.put({name: random_units(4, seed) for seed, name in enumerate("abc")})
