@@ -101,9 +101,9 @@ class LexicalIndex:
 
     @classmethod
     def load(cls, folder: Path, clause_count: int) -> LexicalIndex:
-        """Read what :meth:`save` wrote, its arrays mapped into memory."""
+        """Read what :meth:`save` wrote."""
         import bm25s
 
         if not any(folder.iterdir()):
             return cls(None, clause_count)
-        return cls(bm25s.BM25.load(folder, mmap=True, show_progress=False), clause_count)
+        return cls(bm25s.BM25.load(folder, show_progress=False), clause_count)

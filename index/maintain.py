@@ -27,8 +27,10 @@ from index.manifest import (
     replace_file,
     write_generation,
 )
+from index.nearest import refresh_nearest
 from index.segment import made_by
 from index.store import locked, read_version, recover_policies, write_policies
+from index.vectors import FolderVectors
 
 Deed = Literal["added", "updated", "corrected", "unchanged", "removed"]
 
@@ -242,6 +244,8 @@ def restore_snapshot(out: Path, name: str, encoder: Encoder, *, progress: Progre
         versions = sorted((*later, *manifest.versions), key=lambda one: one.is_current)
         manifest = replace(manifest, versions=tuple(versions))
         if manifest.made_by == made_by(encoder.fingerprint) and all(_stands(out, one) for one in manifest.current):
+            units = {version.segment: version.units for version in manifest.current}
+            refresh_nearest(out, units, FolderVectors(out).vectors)
             write_generation(out, manifest)
         else:
             _rewrite(out, manifest, encoder, progress)

@@ -215,6 +215,14 @@ def _unusable(out: Path, what: str) -> IndexMismatchError:
     return IndexMismatchError(f"{what}; make the index whole:\n  {command}")
 
 
+def damaged(out: Path, path: Path) -> IndexMismatchError:
+    """Return the error that says that a file of the index is gone or not what was written."""
+    return IndexMismatchError(
+        f"the index at {out} is damaged: {path} is not the file that was written; make it whole again:\n"
+        f"  {repair_command(out)}"
+    )
+
+
 def hash_files(folder: Path) -> dict[str, str]:
     """Return the sha256 of every file below ``folder``, by its path in it."""
     return {

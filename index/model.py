@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 # Part of the cache folder's name: raise it when anything below changes what is written.
 EXTRACTION_VERSION = 1
-OPENVINO_VERSION = 1  # the same for what :mod:`index.engine_openvino` writes
+OPENVINO_VERSION = 2  # the same for what :mod:`index.engine_openvino` writes
 SPECIAL_PIECES = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 CHECKSUMS = "checksums.json"
 TOKEN_PROJECTION = "token_projection.safetensors"  # the name in a model's folder

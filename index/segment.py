@@ -124,15 +124,24 @@ class Segment:
         self.lexical.save(folder / "lexical")
 
     @classmethod
-    def load(cls, folder: Path, store: VectorStore | None = None) -> Segment:
-        """Read what :meth:`save` wrote, its arrays mapped into memory; the caller has verified the files."""
+    def load(
+        cls, folder: Path, vectors: NDArray[np.float32] | None = None, store: VectorStore | None = None
+    ) -> Segment:
+        """Read what :meth:`save` wrote; the caller has verified the files.
+
+        The large arrays, ``vectors`` and ``tokens``, are mapped into memory and read where they are needed.
+
+        :param vectors: those of the segment, where they are mapped already.
+        """
         policy, clauses = read_outline(folder)
         return cls(
             name=folder.name,
             policy=policy,
             clauses=clauses,
             units=tuple(Unit(*item) for item in _read_json(folder / "units.json")),
-            **{name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in _ARRAYS},
+            vectors=_map(folder / "vectors.npy") if vectors is None else vectors,
+            tokens=_map(folder / "tokens.npy"),
+            token_starts=np.load(folder / "token_starts.npy", allow_pickle=False),
             lexical=LexicalIndex.load(folder / "lexical", len(clauses)),
             store=store,
         )
@@ -156,6 +165,11 @@ def read_outline(folder: Path) -> tuple[Policy, tuple[Clause, ...]]:
 def _first_units(units: tuple[Unit, ...], clause_count: int) -> NDArray[np.int64]:
     clauses = np.array([unit.clause for unit in units], dtype=np.int64)
     return np.searchsorted(clauses, np.arange(clause_count))
+
+
+def _map(path: Path) -> NDArray[Any]:
+    mapped: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    return mapped
 
 
 def _write_json(path: Path, value: object) -> None:

@@ -14,8 +14,6 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
-
 from corpus.datatypes import Clause, Policy
 from corpus.load import default_policies_folder, load_policies
 from corpus.parser import parse_policy
@@ -27,6 +25,7 @@ from index.manifest import (
     Version,
     build_command,
     current_generation,
+    damaged,
     hash_files,
     newest_manifest,
     read_manifest,
@@ -36,11 +35,11 @@ from index.manifest import (
     write_index_id,
 )
 from index.nearest import refresh_nearest
-from index.reader import SegmentReader, SegmentsByApp, damaged
+from index.reader import SegmentReader, SegmentsByApp
 from index.segment import OUTLINE_FILES, Segment, made_by, read_outline, segment_name
 from index.tokens import Floats
 from index.units import clause_units, embedding_texts
-from index.vectors import VECTORS, FolderVectors, VectorStore, open_store
+from index.vectors import FolderVectors, VectorStore, open_store
 
 _log = logging.getLogger(__name__)
 
@@ -220,7 +219,7 @@ def open_generation(
     :raises StoreUnreachableError: if the store does not answer.
     """
     name = current_generation(out)
-    reader = known.reader if known else SegmentReader(out, store or FolderVectors(out))
+    reader = known.reader if known else SegmentReader(out, store)
     try:
         return _open(out, name, encoder_fingerprint, reader)
     except (IndexNotBuiltError, IndexMismatchError):
@@ -239,7 +238,7 @@ def _open(out: Path, name: str, encoder_fingerprint: str, reader: SegmentReader)
             f"  {repair_command(out)}"
         )
     reader.verify(manifest.current)
-    if not isinstance(reader.store, FolderVectors):
+    if reader.is_remote:
         fill_store(reader.store, out, manifest.current)
     return Generation(name, manifest.made_by, manifest.versions, reader)
 
@@ -252,12 +251,14 @@ def fill_store(store: VectorStore, out: Path, versions: Sequence[Version], progr
     :param progress: told after each group of segments: units that are there, units in all.
     :raises StoreUnreachableError: if the store does not answer.
     """
+    reader = SegmentReader(out)
+    reader.expect(versions)  # nothing damaged is put there under the name of what is whole
     units = {version.segment: version.units for version in versions}
     lacking = store.missing(units)
     done, total = 0, sum(units[name] for name in lacking)
     group: dict[str, Floats] = {}
     for name in lacking:
-        group[name] = np.load(out / "segments" / name / VECTORS, mmap_mode="r", allow_pickle=False)
+        group[name] = reader.folder.vectors(name)
         grouped = sum(units[one] for one in group)
         if grouped >= MOST_UNITS_AT_ONCE or done + grouped == total:
             store.put(group)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
+from index.errors import IndexMismatchError
+from index.manifest import damaged
 from index.nearest import EXACT_UNITS, FOLDER, ApproximateUnits, Neighbour, best_first, search_exactly
 from index.tokens import Floats
 
 VECTORS = "vectors.npy"
-MOST_MAPPED = 20_000  # files; Linux lets a process map 65,530
+MOST_MAPPED = 200  # files, the last used ones; each holds a descriptor
 
 
 class VectorStore(Protocol):
@@ -75,8 +77,10 @@ def open_store(address: str | None, out: Path, *, fingerprint: str, dimension: i
 class FolderVectors:
     """The vectors as the segments hold them, mapped into memory and read where a question needs them."""
 
-    def __init__(self, out: Path) -> None:
+    def __init__(self, out: Path, *, before_use: Callable[[str], None] = lambda segment: None) -> None:
+        """:param before_use: called with a segment's name before its vectors are read; raises if they are damaged."""
         self._out = out
+        self._before_use = before_use
         self._lock = threading.Lock()
         self._mapped: OrderedDict[str, Floats] = OrderedDict()
         self._approximate: ApproximateUnits | None = None
@@ -112,13 +116,21 @@ class FolderVectors:
             self._approximate, self._seen_record = None, None
 
     def vectors(self, segment: str) -> Floats:
-        """Return the unit vectors of a segment, float32 of shape (units, dimension), read-only."""
+        """Return the unit vectors of a segment, float32 of shape (units, dimension), read-only.
+
+        :raises IndexMismatchError: if they are gone.
+        """
         with self._lock:
             held = self._mapped.get(segment)
             if held is not None:
                 self._mapped.move_to_end(segment)
                 return held
-        mapped: Floats = np.load(self._out / "segments" / segment / VECTORS, mmap_mode="r", allow_pickle=False)
+        self._before_use(segment)
+        path = self._out / "segments" / segment / VECTORS
+        try:
+            mapped: Floats = np.load(path, mmap_mode="r", allow_pickle=False)
+        except FileNotFoundError as error:
+            raise damaged(self._out, path) from error
         with self._lock:
             self._mapped[segment] = mapped
             if len(self._mapped) > MOST_MAPPED:
@@ -128,14 +140,14 @@ class FolderVectors:
     def _count(self, segment: str) -> int:
         try:
             return len(self.vectors(segment))
-        except (OSError, ValueError):
+        except (IndexMismatchError, ValueError):
             return -1
 
     def _open_approximate(self) -> ApproximateUnits | None:
         folder = self._out / FOLDER
         record = tuple(sorted(path.name for path in folder.glob("*.json"))) if folder.is_dir() else ()
-        with self._lock:
-            if record != self._seen_record:
-                self._approximate = ApproximateUnits.load(folder) if record else None
-                self._seen_record = record
-            return self._approximate
+        if record != self._seen_record:
+            loaded = ApproximateUnits.load(folder) if record else None  # seconds, and nobody else waits for it
+            with self._lock:
+                self._approximate, self._seen_record = loaded, record
+        return self._approximate

@@ -34,6 +34,7 @@ FACT_KINDS: Mapping[Topic, Sequence[FactKind]] = {
     "rights": ("menu_path", "time_limit", "phone", "email"),
     "contact": ("phone", "email", "url", "address"),
 }
+MOST_JUDGED = 200  # segments whose topics are kept
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio (Knuth, 6.4): spreads neighbouring code points
 
 
@@ -81,7 +82,7 @@ class Judged:
 
 
 class TopicClassifier:
-    """The trained classifier; its sizes are those of its tensors. What it judged is kept by segment."""
+    """The trained classifier; its sizes are those of its tensors. What it judged of the last segments is kept."""
 
     def __init__(self, tensors: Mapping[str, NDArray[np.generic]]) -> None:
         """:param tensors: by the names that ``training.topics`` gives them."""
@@ -93,9 +94,11 @@ class TopicClassifier:
 
     def judge(self, segment: Segment) -> Judged:
         """Judge every clause of ``segment``, from the vectors that it holds."""
-        if segment.name not in self._judged:
-            self._judged[segment.name] = self._judge(segment)
-        return self._judged[segment.name]
+        judged = self._judged.pop(segment.name, None) or self._judge(segment)
+        self._judged[segment.name] = judged
+        if len(self._judged) > MOST_JUDGED:
+            self._judged.pop(next(iter(self._judged)), None)
+        return judged
 
     def _judge(self, segment: Segment) -> Judged:
         texts = {clause.clause_id: clause.text for clause in segment.clauses}

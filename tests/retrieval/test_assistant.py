@@ -9,6 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from corpus.datatypes import Policy
+from index.maintain import prune_index, remove_apps, update_policies
+from index.store import build_index
 from retrieval import Assistant, Turn
 from retrieval.decide import uncalibrated
 from retrieval.search import Weights, rank
@@ -478,3 +480,37 @@ def test_a_question_without_its_apps_keeps_what_it_asks(assistant):
     assert assistant.without_apps("津心办怎么注销账号") == "怎么注销账号"
     assert assistant.without_apps("用微信登录jinxinban安全吗") == "用微信登录安全吗"
     assert assistant.without_apps("怎么注销账号") == "怎么注销账号"
+
+
+# -- Many apps, and an index that changes ------------------------------------------------------------------------------
+
+
+def test_of_very_many_apps_the_nearest_are_compared_and_the_answer_says_so(assistant, monkeypatch):
+    monkeypatch.setattr("retrieval.assistant.MOST_COMPARED", 2)
+    answer = ask(assistant, "哪些app会收集位置信息")
+    assert answer.status == "compared" and len(answer.rows) == 2
+    assert answer.text.endswith("收录的 5 个应用里，只看了最接近这个问题的 2 个。")
+
+
+def test_of_many_apps_a_question_without_one_is_put_to_the_nearest(assistant, monkeypatch):
+    every = assistant.search("怎么注销账号", top_k=5)
+    monkeypatch.setattr("retrieval.assistant.CANDIDATE_APPS", 3)
+    near = assistant.search("怎么注销账号", top_k=5)
+    assert near[0] == every[0] and len({passage.app for passage in near}) <= 3
+    assert len(ask(assistant, "怎么注销账号").rows) == 3
+
+
+def test_what_was_pruned_before_it_was_opened_is_answered_from_the_newest_generation(tmp_path):
+    first, old = Policy("应用甲", "我们收集手机号码。"), Policy("应用乙", "您可以拨打电话注销账号。")
+    corrected = replace(old, operator="某公司")
+    build_index([first, old, Policy("应用丙", "我们收集位置。")], tmp_path, ENCODER)
+    assistant = Assistant.open(tmp_path, encoder=ENCODER)
+    with assistant.pinned():
+        update_policies(tmp_path, [corrected], ENCODER)
+        remove_apps(tmp_path, ["应用丙"])
+        prune_index(tmp_path)
+        assert assistant.policy("应用甲") == first
+        assert assistant.search("注销账号", app="应用乙")[0].text == old.text
+        assert assistant.policy("应用乙") == corrected
+        with pytest.raises(ValueError, match="no app '应用丙' in the index"):
+            assistant.policy("应用丙")
