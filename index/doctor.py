@@ -39,6 +39,7 @@ from index.manifest import (
     hash_files,
     newest_manifest,
     quote_argument,
+    read_index_id,
     read_manifest,
     repair_command,
 )
@@ -53,6 +54,7 @@ FindingKind = Literal[
     "file_missing",
     "file_damaged",
     "file_unknown",
+    "id_damaged",
     "text_lost",
     "old_text_lost",
     "snapshot_empty",
@@ -399,6 +401,9 @@ def _examine_storage(out: Path, manifest: Manifest) -> Iterator[Finding]:
             if kept is not None:
                 wanted[named] = kept
     yield from _find_unlisted(out, wanted)
+    identity = out / "ID"  # an index of an earlier version has none
+    if identity.exists() and read_index_id(out) is None:
+        yield _finding("id_damaged", identity.name, f"rm -r -- {quote_argument(identity)}")
     for path in [*_entries(out), *_entries(out / "snapshots")]:
         if path.name.startswith(".partial-"):
             yield _finding("leftover", path.relative_to(out).as_posix(), f"rm -r -- {quote_argument(path)}")

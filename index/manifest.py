@@ -173,11 +173,16 @@ def index_id(out: Path) -> str:
     the same index: to make it one of its own, delete the file there and build. Without the file, or with a damaged
     one, they are the hash of the folder's path.
     """
+    return read_index_id(out) or hashlib.sha256(str(out.resolve()).encode()).hexdigest()[:16]
+
+
+def read_index_id(out: Path) -> str | None:
+    """Return what the file ``ID`` of the index says; ``None`` where it is not there or damaged."""
     try:
         written = (out / "ID").read_text(encoding="ascii").strip()
-    except (FileNotFoundError, NotADirectoryError, UnicodeDecodeError):
-        written = ""
-    return written if _ID.fullmatch(written) else hashlib.sha256(str(out.resolve()).encode()).hexdigest()[:16]
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, UnicodeDecodeError):
+        return None
+    return written if _ID.fullmatch(written) else None
 
 
 def write_index_id(out: Path) -> None:
