@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from time import monotonic
 
 from anyio import CapacityLimiter
@@ -18,13 +19,17 @@ ANSWERING = 16
 MAX_QUESTIONS = 128  # answered or waiting: about two seconds' work of one process on two cores
 FIRST_SECONDS = 0.2  # that an answer takes, until some were measured
 SHARE = 0.1  # of a new measurement in the mean
+PROFILE_PATHS = re.compile(r"/profile/.+|/api/v1/profile")
 
 
 class Admission:
     """ASGI middleware that lets questions in by their order, ``answering`` of them at once.
 
-    Every POST asks something; all else goes by untouched, and finds threads of its own as long as ``answering`` is less
-    than anyio's pool has (40). What finds ``max_questions`` in here already gets a 503 with ``Retry-After`` at once.
+    A question is every POST, and the GET of a profile, which asks a whole list of them. The chat page's small calls
+    (what to ask of an app, which apps there are) go to the same address as its questions and are counted with them; the
+    page goes on without what they bring. All else goes by untouched, and finds threads of its own as long as
+    ``answering`` is less than anyio's pool has (40). What finds ``max_questions`` in here already gets a 503 with
+    ``Retry-After`` at once.
     """
 
     def __init__(self, app: ASGIApp, *, max_questions: int = MAX_QUESTIONS, answering: int = ANSWERING) -> None:
@@ -36,7 +41,7 @@ class Admission:
         self._seconds = FIRST_SECONDS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] != "POST":
+        if scope["type"] != "http" or not is_question(scope):
             await self.app(scope, receive, send)
             return
         if self.inside >= self.max_questions:
@@ -57,3 +62,9 @@ class Admission:
     def retry_after(self) -> float:
         """The seconds that what is in here takes, by the mean of the answers so far."""
         return self.inside / self.answering * self._seconds
+
+
+def is_question(scope: Scope) -> bool:
+    """Say whether a request, below whatever path the site is, asks something; ``/readyz`` must answer and does not."""
+    path = scope["path"].removeprefix(scope.get("root_path", ""))
+    return scope["method"] == "POST" or PROFILE_PATHS.fullmatch(path) is not None

@@ -27,7 +27,7 @@ PROBLEMS: dict[str, tuple[str, ...]] = {
     "compare": (*POSTED, "too_many_apps", "topics_unknown", "failed", *LATER),
     "apps": ("method", "failed"),
     "read_policy": ("unknown_app", "method", "name_too_long", "failed"),
-    "profile": ("unknown_app", "method", "name_too_long", "invalid", "failed"),
+    "profile": ("unknown_app", "method", "name_too_long", "invalid", "failed", *LATER),
     "read_clause": ("unknown_clause", "not_found", "method", "failed"),
     "healthz": ("method",),
     "readyz": ("method", "not_ready"),

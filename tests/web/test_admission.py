@@ -32,6 +32,7 @@ POSTS = {
     "/mcp": {},
     "/gradio_api/run/predict": {"data": []},
 }
+PROFILES = ("/profile/津心办", "/api/v1/profile?app=津心办")
 UNAFFECTED = ("/healthz", "/readyz", "/api/v1/apps", "/page/theme.css", "/read/津心办", "/", "/widget/demo")
 
 
@@ -88,8 +89,10 @@ def test_one_question_too_many_is_refused_at_once_and_all_else_goes_on(slow: Slo
         assert slow.begun.acquire(timeout=LIMIT)
         admission = find_admission(client)
         wait_until(lambda: admission.inside == 2)
-        for path, body in POSTS.items():
-            refused = client.post(path, json=body, headers={"accept-language": "en"})
+        english = {"accept-language": "en"}
+        asked = [(path, client.post(path, json=body, headers=english)) for path, body in POSTS.items()]
+        asked += [(path, client.get(path, headers=english)) for path in PROFILES]
+        for path, refused in asked:
             assert refused.status_code == 503, path
             assert refused.headers["content-type"] == "application/problem+json"
             assert refused.json()["type"] == "urn:wentiao:problem:overloaded"
@@ -97,6 +100,7 @@ def test_one_question_too_many_is_refused_at_once_and_all_else_goes_on(slow: Slo
             assert 1 <= seconds <= 60
             assert refused.json()["detail"].endswith(f"Try again in {seconds} s.")
             assert refused.headers["x-content-type-options"] == "nosniff"
+        assert [client.head(path).status_code for path in PROFILES] == [503, 503]
         for path in UNAFFECTED:
             assert client.get(path).status_code == 200, path
         slow.go.set()
@@ -175,7 +179,7 @@ class Door:
         await send({"type": "http.response.body", "body": name.encode()})
 
 
-async def post(admission: Admission, path: str, method: str = "POST") -> int:
+async def post(admission: Admission, path: str, method: str = "POST", root_path: str = "") -> int:
     sent: list[Any] = []
 
     async def send(message: Any) -> None:
@@ -184,7 +188,8 @@ async def post(admission: Admission, path: str, method: str = "POST") -> int:
     async def receive() -> Any:
         raise AssertionError("nothing is read")
 
-    await admission({"type": "http", "method": method, "path": path, "headers": []}, receive, send)
+    scope = {"type": "http", "method": method, "path": root_path + path, "root_path": root_path, "headers": []}
+    await admission(scope, receive, send)
     status: int = sent[0]["status"]
     return status
 
@@ -232,7 +237,7 @@ def test_a_question_that_is_given_up_while_it_waits_leaves_its_place() -> None:
     run(come_and_go)
 
 
-def test_a_get_is_no_question() -> None:
+def test_a_get_is_no_question_but_for_a_profile_below_any_path() -> None:
     async def come_and_go() -> None:
         door = Door()
         admission = Admission(door, max_questions=1, answering=1)
@@ -242,6 +247,8 @@ def test_a_get_is_no_question() -> None:
         door.out["/page"] = asyncio.Event()
         door.out["/page"].set()
         assert await post(admission, "/page", "GET") == 200
+        for root_path in ("", "/wentiao"):
+            assert await post(admission, "/profile/甲", "GET", root_path) == 503
         door.out["/a"].set()
         assert await first == 200
 

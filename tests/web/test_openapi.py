@@ -64,7 +64,7 @@ def test_every_route_is_described_with_its_errors(description: dict[str, Any]) -
         "POST /api/v1/compare": posted | {"501"},
         "GET /api/v1/apps": {"200", "405", "500"},
         "GET /api/v1/policies/{app}": {"200", "404", "405", "422", "500"},
-        "GET /api/v1/profile": {"200", "404", "405", "422", "500"},
+        "GET /api/v1/profile": {"200", "404", "405", "422", "500", "503"},
         "GET /api/v1/clauses/{clause_id}": {"200", "404", "405", "500"},
         "GET /healthz": {"200", "405"},
         "GET /readyz": {"200", "405", "503"},

@@ -30,6 +30,11 @@ PHONE: ViewportSize = {"width": 390, "height": 844}
 DESKTOP: ViewportSize = {"width": 1280, "height": 900}
 COMPOSED_ENTER = "new KeyboardEvent('keydown', {key: 'Enter', keyCode: 229, isComposing: true, bubbles: true})"
 
+SEEN_ERRORS = (
+    "Array.from(document.querySelectorAll('.wt-failed, .toast-body, .error'))"
+    ".filter((node) => node.checkVisibility({opacityProperty: true, visibilityProperty: true})).length"
+)
+
 
 @pytest.fixture(scope="module")
 def real_page() -> Iterator[str]:
@@ -542,6 +547,30 @@ def test_a_503_is_read_before_anything_is_said_of_it(browser: Browser, fake_page
         field.press("Enter")
         page.locator(".wt-failed").wait_for()
         assert said in page.locator(".wt-failed").inner_text()
+
+
+def test_a_page_whose_small_calls_are_refused_still_answers(browser: Browser, fake_page: str) -> None:
+    problem = '{"type": "urn:wentiao:problem:overloaded", "title": "", "status": 503, "detail": ""}'
+    refused: list[int] = []
+
+    def refuse(route: Route) -> None:
+        refused.append(route.request.post_data_json["fn_index"])
+        route.fulfill(status=503, content_type="application/problem+json", body=problem)
+
+    with opened(browser, fake_page) as page:
+        page.context.route("**/run/predict", refuse)
+        page.reload()  # which asks for the apps
+        page.wait_for_selector("#wt-log[role=log]", state="attached")
+        page.locator("#wt-picker input").click()
+        with page.expect_response("**/run/predict"):
+            page.get_by_role("option", name="津心办").click()  # which asks for what to ask
+        page.locator("#wt-suggestions .error").wait_for(state="attached")  # Gradio's word, which the style hides
+        assert page.evaluate(SEEN_ERRORS) == 0
+        page.context.unroute("**/run/predict")
+        ask(page, "怎么注销账号")
+        assert page.locator(".wt-app").inner_text() == "津心办"
+        assert len(set(refused)) == 2
+        assert page.evaluate(SEEN_ERRORS) == 0
 
 
 def test_a_refusal_for_want_of_room_says_so_and_can_be_tried_again(browser: Browser, fake_page: str) -> None:
