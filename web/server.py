@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -111,7 +112,7 @@ def serve_many(
 ) -> bool:
     """Serve from several processes on one port until interrupted; each is like that of :func:`serve`.
 
-    A process that dies is started again. One that cannot open its assistant ends them all.
+    A process that dies is started again. One that cannot open its assistant, for whatever reason, ends them all.
 
     :param opening: opens an assistant in each process; it is pickled on its way there.
     :return: whether they served until they were told to stop.
@@ -143,28 +144,34 @@ def serve_many(
 def open_app(opening: Callable[[], AbstractContextManager[Assistant]], settings: WebSettings) -> FastAPI:
     """Return the application of one process of several, which closes its assistant when it shuts down.
 
-    Why an assistant cannot be opened is written to standard error, and the process ends as uvicorn's do that cannot
-    start: another try would fail the same way.
+    Why an assistant cannot be opened is written to standard error, with the place where nobody foresaw it, and the
+    process ends as uvicorn's do that cannot start: another try would fail the same way.
     """
     from uvicorn.config import STARTUP_FAILURE
-
-    from web.generation import following
 
     opened = ExitStack()
     try:
         assistant = opened.enter_context(opening())
         app = create_app(assistant, settings)
     except (IndexNotBuiltError, IndexMismatchError, StoreUnreachableError, ImportError, OSError, ValueError) as error:
-        opened.close()
-        sys.stderr.write(f"wentiao: {error}\n")
-        sys.exit(STARTUP_FAILURE)
-    inner = app.router.lifespan_context
+        told = str(error)
+    except Exception:  # noqa: BLE001 - ended any other way, as by a model that fails, processes are started for ever
+        told = traceback.format_exc()
+    else:
+        app.router.lifespan_context = partial(_closing, opened, assistant, app.router.lifespan_context)
+        return app
+    opened.close()
+    sys.stderr.write(f"wentiao: {told}\n")
+    sys.exit(STARTUP_FAILURE)
 
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[Any]:
-        with opened, following(assistant):
-            async with inner(app) as state:
-                yield state
 
-    app.router.lifespan_context = lifespan
-    return app
+@asynccontextmanager
+async def _closing(
+    opened: ExitStack, assistant: Assistant, inner: Callable[[FastAPI], AbstractAsyncContextManager[Any]], app: FastAPI
+) -> AsyncIterator[Any]:
+    """Run the application's own start and end; follow the index meanwhile and close what was ``opened`` afterwards."""
+    from web.generation import following
+
+    with opened, following(assistant):
+        async with inner(app) as state:
+            yield state

@@ -18,12 +18,14 @@ from urllib.error import URLError
 from urllib.request import Request, urlopen
 
 import pytest
+from uvicorn.config import STARTUP_FAILURE
 
 from corpus.datatypes import Policy
 from index.encoder import FakeEncoder
 from index.maintain import update_policies
 from index.store import build_index
 from retrieval import Assistant
+from web.server import WebSettings, open_app
 
 ROOT = Path(__file__).parents[2]
 WAYS = {f"应用{number}": f"我的-设置-注销{number}" for number in range(10)}
@@ -128,6 +130,29 @@ def test_processes_that_cannot_open_their_index_end_with_the_reason(tmp_path: Pa
         assert server.stderr is not None
         told = server.stderr.read().decode()
     assert "no index at" in told and "Traceback" not in told
+
+
+def test_whatever_keeps_a_process_from_opening_its_assistant_ends_it_for_good(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    closed: list[str] = []
+
+    @contextmanager
+    def failing() -> Iterator[Assistant]:
+        raise RuntimeError("the device has no memory left")
+        yield
+
+    @contextmanager
+    def useless() -> Iterator[Any]:
+        yield None
+        closed.append("closed")
+
+    for opening, told in ((failing, "RuntimeError: the device has no memory left"), (useless, "AttributeError")):
+        with pytest.raises(SystemExit) as stopped:
+            open_app(opening, WebSettings())
+        assert stopped.value.code == STARTUP_FAILURE
+        assert told in capsys.readouterr().err
+    assert closed == ["closed"]
 
 
 def test_an_assistant_for_many_users_encodes_together_and_ends_its_thread(
