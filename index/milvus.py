@@ -193,21 +193,50 @@ class MilvusVectors:
     # -- what is asked of Milvus
 
     def _miscounted(self, units: Mapping[str, int]) -> dict[str, int]:
-        """Return how many rows those segments have that have another number than ``units`` says."""
+        """Return how many rows those segments have that have another number than ``units`` says.
+
+        Segments are counted many at once. Where that is the right number and of each the last row is there, each is
+        whole, since rows are put in order; where it is not, the halves are counted, down to one segment.
+        """
         counts = dict.fromkeys(units, 0)
         level = FRESH  # the first waits for all that was written before; those after it need not
-        for name in self._present(units) if units and self._has_collection() else ():
-            with self._reaching("counting units") as client:
-                found = client.query(
-                    self.collection,
-                    output_fields=["count(*)"],
-                    consistency_level=level,
-                    timeout=ANSWER_SECONDS,
-                    **self._within([name]),
-                )
-            counts[name] = int(found[0]["count(*)"])
+        present = self._present(units) if units and self._has_collection() else []
+        groups = list(_batches(present, MOST_NAMES))
+        while groups:
+            group = groups.pop()
+            found = self._count(group, level)
             level = NEAR
+            if len(group) == 1:
+                counts[group[0]] = found
+            elif found and (found != sum(units[name] for name in group) or not self._have_last_rows(group, units)):
+                groups += [group[: len(group) // 2], group[len(group) // 2 :]]
+            elif found:
+                counts.update((name, units[name]) for name in group)
         return {name: count for name, count in counts.items() if count != units[name]}
+
+    def _count(self, segments: Collection[str], level: str) -> int:
+        """Return how many rows those segments have together, a row that was put twice counted twice."""
+        with self._reaching("counting units") as client:
+            found = client.query(
+                self.collection,
+                output_fields=["count(*)"],
+                consistency_level=level,
+                timeout=ANSWER_SECONDS,
+                **self._within(segments),
+            )
+        return int(found[0]["count(*)"])
+
+    def _have_last_rows(self, segments: Collection[str], units: Mapping[str, int]) -> bool:
+        keys = [f"{name}-{units[name] - 1}" for name in segments if units[name]]
+        with self._reaching("counting units") as client:
+            rows = client.query(
+                self.collection,
+                filter=f"key in {json.dumps(keys, ensure_ascii=False)}",
+                output_fields=["key"],
+                consistency_level=NEAR,
+                timeout=ANSWER_SECONDS,
+            )
+        return len({row["key"] for row in rows}) == len(keys)
 
     def _search(
         self, query: Floats, limit: int, within: Mapping[str, Any] | None = None, level: str = NEAR

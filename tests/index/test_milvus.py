@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from index.encoder import FakeEncoder
 from index.errors import IndexMismatchError, StoreUnreachableError
 from index.maintain import prune_index, remove_apps
 from index.manifest import current_generation, index_id, read_manifest
-from index.milvus import BATCH_UNITS, MilvusVectors
+from index.milvus import BATCH_UNITS, PARTITION, MilvusVectors
 from index.segment import segment_name
 from index.store import build_index, open_generation, publish
 from index.tokens import Floats, unit_rows
@@ -161,6 +161,55 @@ def test_only_what_is_named_is_kept(tmp_path: Path) -> None:
     store.keep_only(["b", "never put"])
     assert store.missing(dict.fromkeys("abc", 4)) == ("a", "c")
     store.close()
+
+
+class Counting(MilvusVectors):
+    """A store that says how often it was asked for a number of rows."""
+
+    asked = 0
+
+    def _count(self, segments: Collection[str], level: str) -> int:
+        self.asked += 1
+        return super()._count(segments, level)
+
+
+def check_that_many_are_counted_together(address: str, out: Path) -> None:
+    store = Counting(address, out, fingerprint="counted together", dimension=DIMENSION)
+    vectors = {f"{number:03x}": random_units(1 + number % 3, number) for number in range(40)}
+    units = {name: len(rows) for name, rows in vectors.items()}
+    store.put(vectors)
+    store.asked = 0
+    assert store.missing(units) == ()
+    assert store.missing(dict.fromkeys(map(str, range(1000, 1040)), 3)) == tuple(map(str, range(1000, 1040)))
+    assert store.asked <= 2
+    # One lacks its last row and another holds it twice, so that together they have as many as they should.
+    store._insert([{"key": "001-1", "segment": "001", "unit": 1, "vector": vectors["001"][1]}], **into(store, "001"))
+    with store._reaching("deleting a row") as client:
+        client.delete(store.collection, filter='key == "007-1"')
+    store._flush()
+    twice = () if store._lite else ("001",)  # a file keeps one row a key
+    assert store.missing(units) == (*twice, "007")
+    assert store.missing({**units, "013": 3}) == (*twice, "007", "013")
+    assert store.missing({**units, "014": 2}) == (*twice, "007", "014")  # it has one more than that
+    store.put(vectors)
+    assert store.missing(units) == ()
+    store.close()
+
+
+def into(store: MilvusVectors, segment: str) -> dict[str, str]:
+    return {"partition_name": f"{PARTITION}{segment}"} if store._lite else {}
+
+
+@milvus_is_installed
+def test_many_segments_in_a_file_are_counted_together_and_each_is_told(tmp_path: Path) -> None:
+    check_that_many_are_counted_together(str(tmp_path / "vectors.db"), tmp_path)
+
+
+@pytest.mark.milvus
+def test_many_segments_on_a_server_are_counted_together_and_each_is_told(
+    milvus_server: MilvusServer, tmp_path: Path
+) -> None:
+    check_that_many_are_counted_together(milvus_server.address, tmp_path)
 
 
 @milvus_is_installed
