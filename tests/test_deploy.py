@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from fnmatch import fnmatch
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -216,6 +218,24 @@ def test_no_question_is_in_the_proxys_log() -> None:
         "$body_bytes_sent",
         "$request_time",
     }
+
+
+def test_whether_the_server_is_well_is_told_to_private_addresses_alone() -> None:
+    [(pattern, body)] = [
+        (re.compile(pattern), body)
+        for pattern, body in re.findall(r"location ~ (\S+) \{([^}]*)\}", nginx())
+        if "deny" in body
+    ]
+    assert all(pattern.search(path) for path in ("/healthz", "/readyz"))
+    assert not pattern.search("/api/v1/apps")
+    *ranges, last = re.findall(r"(?:allow|deny) (\S+);", body)
+    assert last == "all" and body.rindex("deny all;") > body.rindex("allow ")
+    assert all(ip_network(one).is_private for one in ranges) and len(ranges) == body.count("allow ")
+
+
+def test_a_refusal_of_the_proxy_is_of_the_type_that_the_pages_know() -> None:
+    [problem] = re.findall(r"return 503 '(.+)';", nginx())
+    assert json.loads(problem)["type"] == "urn:wentiao:problem:overloaded"
 
 
 def test_what_asks_is_limited_and_what_reads_is_not() -> None:
