@@ -22,6 +22,7 @@ OTHERS = {
     "profile": "score the profiles of the shipped policies against a sheet made from their texts",
     "rivals": "compare with the stores that people take: speed, memory, disk and quality",
     "scale": "measure what grows with the number of apps, and indexes of up to a million vectors",
+    "stores": "compare the index folder with vector stores: the same replies, and how fast",
     "topics": "score the topics of CAPP-130's sentences",
 }
 """The commands beside ``score``, each a module with ``main(arguments)``."""
