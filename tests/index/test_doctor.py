@@ -614,7 +614,7 @@ def test_every_command_is_one_that_the_command_line_takes(tmp_path):
     }
     kinds |= {"too_short", "future_date", "old_date", "index_missing", "leftover", "snapshot_empty"}
     assert kinds <= {finding.kind for finding in findings}
-    parser = make_parser(SimpleNamespace(default_host="", default_port=1, default_root_path=""))
+    parser = make_parser(SimpleNamespace(default_host="", default_port=1, default_root_path="", default_workers=1))
     for finding in findings:
         for part in finding.command.split(" && "):
             program, *arguments = shlex.split(part)
