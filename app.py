@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 
 from retrieval import Assistant
@@ -95,44 +93,25 @@ def open_assistant(settings: Settings) -> Assistant:
 
 
 @contextmanager
-def _kept() -> Iterator[None]:
-    """Leave what is made meanwhile out of garbage collection, for it stays as long as the process does.
-
-    Looking through it took 12 % of the time to start, and 0.7 s at a time in the midst of serving.
-    """
-    gc.disable()
-    try:
-        yield
-        gc.freeze()
-    finally:
-        gc.enable()
-
-
-@contextmanager
-def opened_for_many(settings: Settings) -> Iterator[Assistant]:
+def open_batching(settings: Settings) -> Iterator[Assistant]:
     """Open the assistant for many users at once: what they ask together is encoded together."""
-    from threadpoolctl import threadpool_limits
-
     from index.batching import BatchingEncoder
     from index.encoder import load_encoder
 
-    with _kept():
-        encoder = BatchingEncoder(load_encoder(settings.model))
-    try:
-        with _kept():
-            assistant = Assistant.open(settings.index, encoder=encoder, store=settings.store, progress=ProgressBar())
-            import_module("web.chat")  # with Gradio, most of what stays
-            assistant.search("隐私", app=assistant.apps()[0], top_k=1)  # the first question finds the words loaded
-        # Small matrices from many threads: with two threads each, which wait for one another, the second stage took
-        # 6 ms beside a busy process instead of 0.8.
-        with threadpool_limits(1, user_api="blas"):
-            yield assistant
-    finally:
-        encoder.close()
+    with closing(BatchingEncoder(load_encoder(settings.model))) as encoder:
+        yield Assistant.open(settings.index, encoder=encoder, store=settings.store, progress=ProgressBar())
+
+
+def opened_for_many(settings: Settings) -> AbstractContextManager[Assistant]:
+    """Open :func:`open_batching` when it is entered, and make it ready to serve."""
+    from web.serving import ready_to_serve
+
+    return ready_to_serve(partial(open_batching, settings))
 
 
 def serve(settings: Settings, host: str, port: int, root_path: str, workers: int) -> bool:
     """Serve the web chat and the API until stopped; return whether that went well."""
+    from index.engine import core_count
     from web.server import WebSettings, serve_many
     from web.server import serve as serve_web
     from web.sites import load_sites
@@ -148,7 +127,7 @@ def serve(settings: Settings, host: str, port: int, root_path: str, workers: int
         if settings.store and settings.store.endswith(".db"):
             raise ValueError(f"{workers} processes cannot share the Milvus Lite file {settings.store}; use a server")
         # Read by what multiplies matrices when the processes import it: together they have the cores once.
-        os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
+        os.environ.setdefault("OMP_NUM_THREADS", str(max(1, core_count() // workers)))
         sys.stderr.write(address)
         return serve_many(partial(opened_for_many, settings), web, host=host, port=port, workers=workers)
     with opened_for_many(settings) as assistant:

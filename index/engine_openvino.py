@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sys
 import threading
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from index.engine import Ids, ModelFacts, Precision
+from index.engine import Ids, ModelFacts, Precision, core_count
 from index.tokens import Floats
 
 GRAPH = "graph.xml"  # beside it lies graph.bin with the weights
@@ -60,7 +59,7 @@ class OpenVinoEngine:
             self._tokenizer.enable_truncation(self.facts.max_length)
         options = {
             "INFERENCE_PRECISION_HINT": precision,
-            "INFERENCE_NUM_THREADS": threads or _core_count(),
+            "INFERENCE_NUM_THREADS": threads or core_count(),
             "NUM_STREAMS": 1,
             # Pinned, the threads of every process sit on the first cores: two processes of one thread each shared one
             # core of two and did 1.5 batches a second each instead of 2.1.
@@ -165,11 +164,3 @@ def build_bert(state: Mapping[str, Floats], config: Mapping[str, Any]) -> Any:
         narrowed = linear(widened, f"{layer}.output.dense")
         states = normalize(op.add(narrowed, states), f"{layer}.output.LayerNorm")
     return ov.Model([op.result(states)], [ids, mask], "encoder")
-
-
-def _core_count() -> int:
-    """Return what ``OMP_NUM_THREADS`` says, as torch does, else the cores that this process may run on."""
-    allowed = os.environ.get("OMP_NUM_THREADS", "")
-    if allowed.isdecimal() and int(allowed):
-        return int(allowed)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from index.engine import supports_bfloat16
+from index.engine import core_count, supports_bfloat16
 
 
 @pytest.mark.parametrize(
@@ -27,3 +27,11 @@ def test_bfloat16_is_for_a_cpu_that_multiplies_it(tmp_path: Path, information: s
 
 def test_without_the_file_nothing_is_assumed(tmp_path: Path) -> None:
     assert not supports_bfloat16(tmp_path / "absent")
+
+
+def test_cores_are_those_that_are_allowed_and_not_those_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 64)
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: {3, 5, 7}, raising=False)
+    for said, counted in (("", 3), ("none", 3), ("0", 3), ("2", 2)):
+        monkeypatch.setenv("OMP_NUM_THREADS", said)
+        assert core_count() == counted

@@ -1,0 +1,65 @@
+"""What is done before serving: seen on a process of its own where it would change this one."""
+
+from __future__ import annotations
+
+import gc
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from web.serving import ready_to_serve
+
+from .fakes import FakeAssistant
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_first_question_is_asked_before_anybody_does_and_all_is_closed_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("web.serving.allow_open_files", lambda: None)
+    monkeypatch.setattr(gc, "freeze", lambda: seen.append("kept"))
+    seen: list[str] = []
+
+    class Watched(FakeAssistant):
+        def search(self, *args: object, **options: object) -> tuple[()]:
+            seen.append(f"searched, collecting: {gc.isenabled()}")
+            return ()
+
+    @contextmanager
+    def opening() -> Iterator[FakeAssistant]:
+        seen.append("opened")
+        yield Watched()
+        seen.append("closed")
+
+    with ready_to_serve(opening):  # type: ignore[arg-type]
+        seen.append(f"served, collecting: {gc.isenabled()}")
+    assert seen == ["opened", "searched, collecting: False", "kept", "served, collecting: True", "closed"]
+
+
+def test_what_cannot_be_opened_leaves_collection_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("web.serving.allow_open_files", lambda: None)
+
+    @contextmanager
+    def failing() -> Iterator[FakeAssistant]:
+        raise OSError("no index")
+        yield
+
+    with pytest.raises(OSError, match="no index"), ready_to_serve(failing):  # type: ignore[arg-type]
+        pass
+    assert gc.isenabled()
+
+
+def test_as_many_files_may_be_open_as_the_system_lets_there_be() -> None:
+    pytest.importorskip("resource")
+    code = (
+        "import resource as r; from web.serving import allow_open_files\n"
+        "r.setrlimit(r.RLIMIT_NOFILE, (256, 1000)); allow_open_files(); allow_open_files()\n"
+        "print(*r.getrlimit(r.RLIMIT_NOFILE))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["1000", "1000"]
