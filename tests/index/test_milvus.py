@@ -181,7 +181,7 @@ def check_that_many_are_counted_together(address: str, out: Path) -> None:
     store.asked = 0
     assert store.missing(units) == ()
     assert store.missing(dict.fromkeys(map(str, range(1000, 1040)), 3)) == tuple(map(str, range(1000, 1040)))
-    assert store.asked <= 2
+    assert 1 <= store.asked <= 2
     # One lacks its last row and another holds it twice, so that together they have as many as they should.
     store._insert([{"key": "001-1", "segment": "001", "unit": 1, "vector": vectors["001"][1]}], **into(store, "001"))
     with store._reaching("deleting a row") as client:
