@@ -8,19 +8,14 @@ goes, stage by stage, and nothing else.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +25,7 @@ from corpus.load import default_policies_folder, load_policies
 from corpus.messages import message
 from evaluation.questions import Question, load_questions
 from evaluation.run import time_stages
+from evaluation.serving import ask_request, serving
 from index.encoder import Encoder, load_encoder
 from index.maintain import add_policies
 from index.manifest import current_generation, read_manifest
@@ -39,7 +35,6 @@ from retrieval import Assistant
 from retrieval.stages import STAGES, recording
 
 ROOT = Path(__file__).resolve().parent.parent
-QUESTION = {"question": "津心办怎么注销账号"}
 WARM_UP = 5  # questions before the clock counts
 ASKED_OF_SERVER = 200  # questions after which a serving process is weighed
 NAMELESS_EVERY = 20  # of these so many ask all apps
@@ -50,27 +45,13 @@ ARRAY_FILES = ("vectors.npy", "tokens.npy")  # their size follows from the numbe
 BFLOAT16 = ("amx_bf16", "avx512_bf16")
 
 
-@dataclass(frozen=True)
-class Server:
-    """A server that has answered once: where, its process, and the seconds from its start to its first answer."""
-
-    address: str
-    pid: int
-    first_answer: float
-
-    def ask(self, question: Question, *, named: bool) -> float:
-        """Put one question over HTTP, ``named`` with its app; return the milliseconds of the whole request."""
-        asked = {"question": question.question} | ({"app": question.app} if named else {})
-        began = time.perf_counter()
-        with urllib.request.urlopen(_ask_request(self.address, asked)) as reply:
-            reply.read()
-        return 1000 * (time.perf_counter() - began)
-
-
-def _ask_request(address: str, asked: dict[str, str]) -> urllib.request.Request:
-    return urllib.request.Request(
-        f"{address}api/v1/ask", json.dumps(asked).encode(), {"content-type": "application/json"}
-    )
+def time_request(url: str, question: Question, *, named: bool) -> float:
+    """Put one question over HTTP, ``named`` with its app; return the milliseconds of the whole request."""
+    asked = {"question": question.question} | ({"app": question.app} if named else {})
+    began = time.perf_counter()
+    with urllib.request.urlopen(ask_request(url, asked)) as reply:
+        reply.read()
+    return 1000 * (time.perf_counter() - began)
 
 
 def time_command(*arguments: str) -> float:
@@ -78,33 +59,6 @@ def time_command(*arguments: str) -> float:
     began = time.perf_counter()
     subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
     return time.perf_counter() - began
-
-
-@contextmanager
-def served(index: Path | None = None) -> Iterator[Server]:
-    """Run ``wentiao serve`` on ``index``, without it on the default one; yield it once it has answered."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    address = f"http://127.0.0.1:{port}/"
-    environment = os.environ | ({"WENTIAO_INDEX": str(index.resolve())} if index else {})
-    began = time.perf_counter()
-    command = [sys.executable, "app.py", "serve", "--port", str(port)]
-    server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        while server.poll() is None:
-            try:
-                with urllib.request.urlopen(_ask_request(address, QUESTION)) as reply:
-                    reply.read()
-            except urllib.error.URLError:
-                time.sleep(0.05)
-                continue
-            yield Server(address, server.pid, time.perf_counter() - began)
-            return
-        raise RuntimeError(f"the server ended with exit code {server.returncode} before it answered")
-    finally:
-        server.terminate()
-        server.wait()
 
 
 def read_memory(status: str) -> dict[str, float]:
@@ -119,16 +73,16 @@ def measure_server(index: Path | None, questions: Sequence[Question]) -> Iterato
     """Yield how long servers take to a first answer, and of the last one memory and requests' times."""
     firsts: list[float] = []
     for _ in range(STARTS - 1):
-        with served(index) as server:
+        with serving(index) as server:
             firsts.append(server.first_answer)
-    with served(index) as server:
+    with serving(index) as server:
         firsts.append(server.first_answer)
         yield f"wentiao serve to its first answer         {min(firsts):8.2f} s   the best of {_listed(firsts)}"
         before = read_memory(Path(f"/proc/{server.pid}/status").read_text())
         taken: dict[bool, list[float]] = {True: [], False: []}
         for turn in range(ASKED_OF_SERVER):
             named = turn % NAMELESS_EVERY != NAMELESS_EVERY - 1
-            taken[named].append(server.ask(questions[turn % len(questions)], named=named))
+            taken[named].append(time_request(server.url, questions[turn % len(questions)], named=named))
         after = read_memory(Path(f"/proc/{server.pid}/status").read_text())
         yield (
             f"resident memory of the server             {after['VmRSS']:8.0f} MB  after {ASKED_OF_SERVER} questions; "
@@ -333,8 +287,8 @@ def main(arguments: Sequence[str]) -> int:
     out.writelines(f"{line}\n" for line in measure_server(options.index, questions))
     if options.index is None:
         try:
-            with served() as server:
-                out.writelines(f"{line}\n" for line in measure_pages(server.address))
+            with serving() as server:
+                out.writelines(f"{line}\n" for line in measure_pages(server.url))
         except ModuleNotFoundError as exc:
             out.write(f"pages not measured: {exc.name} is not installed (requirements-dev.txt)\n")
     out.writelines(f"{line}\n" for line in measure_calls(assistant, encoder, questions))

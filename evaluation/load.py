@@ -10,17 +10,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import platform
 import random
-import socket
-import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +23,9 @@ import numpy as np
 
 from corpus.lexicons import load_glossary
 from evaluation.questions import Question, load_questions
+from evaluation.serving import serving, wait_for_calm
 from index.encoder import Encoded, Encoder, Progress, load_encoder
+from index.engine import core_count
 from index.store import Generation, open_default, open_generation
 from retrieval import Answer, Assistant
 from retrieval.query import Glossary, understand
@@ -41,8 +37,6 @@ ROOT = Path(__file__).resolve().parent.parent
 BATCH_SIZES = (8, 64)
 ROUNDS = 3  # that yardstick and server take turns
 OVERLOADED_BOUND = 8  # questions that a server takes in where it is to be overrun
-START_SECONDS = 300.0
-CALM_TICKS = 10  # of processor time in a second, beside which a server is taken to be idle
 BUSY = 503
 
 Key = tuple[str, tuple[tuple[str, str], ...]]
@@ -146,57 +140,6 @@ class Yardstick:
             for encoded, ranking in zip(self._encoder.encode_queries(self._texts), self._rankings, strict=True):
                 self._reranker.judge(encoded, ranking)
         return len(self._texts) / (time.perf_counter() - began)
-
-
-@contextmanager
-def serving(
-    *, workers: int, index: Path | None, settings: Mapping[str, str] | None = None
-) -> Iterator[tuple[str, int]]:
-    """Run ``wentiao serve`` until the end; yield host and port once each worker has had time to be ready."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        host, port = free.getsockname()
-    environment = {**os.environ, **({"WENTIAO_INDEX": str(index)} if index else {}), **(settings or {})}
-    command = [sys.executable, "app.py", "serve", "--port", str(port), "--workers", str(workers)]
-    server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        ending = time.monotonic() + START_SECONDS
-        while server.poll() is None and time.monotonic() < ending:
-            try:
-                with urllib.request.urlopen(f"http://{host}:{port}/readyz") as reply:
-                    reply.read()
-            except (urllib.error.URLError, ConnectionError):
-                time.sleep(0.05)
-                continue
-            _wait_for_calm(server.pid)
-            yield host, port
-            return
-        raise RuntimeError(f"the server did not answer within {START_SECONDS:g} s (exit code {server.poll()})")
-    finally:
-        server.terminate()
-        server.wait()
-
-
-def _wait_for_calm(parent: int) -> None:
-    """Wait until no process that ``parent`` started computes any more: one worker answers while others still open."""
-    before = -1
-    while (ticks := sum(map(_cpu_ticks, _children(parent)))) - before > CALM_TICKS:
-        before = ticks
-        time.sleep(1)
-
-
-def _children(parent: int) -> list[Path]:
-    listed = Path(f"/proc/{parent}/task/{parent}/children")
-    return [Path("/proc") / child for child in listed.read_text().split()] if listed.exists() else []
-
-
-def _cpu_ticks(process: Path) -> int:
-    """Return the processor time that a process has had, in hundredths of a second."""
-    try:
-        fields = (process / "stat").read_text().rpartition(")")[2].split()
-    except OSError:  # it has ended
-        return 0
-    return int(fields[11]) + int(fields[12])
 
 
 async def ask_from_many(
@@ -306,8 +249,9 @@ def main(arguments: Sequence[str]) -> int:
     expected = [key_of(answer.to_dict()) for answer in alone]
     order = random.Random(options.seed).choices(range(len(questions)), k=options.questions)
     requests = [make_request(one) for one in questions]
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    out.write(f"{platform.machine()}, {cores} cores, Python {platform.python_version()}, {len(questions)} questions\n")
+    out.write(
+        f"{platform.machine()}, {core_count()} cores, Python {platform.python_version()}, {len(questions)} questions\n"
+    )
 
     failed = False
     for size, unsteady in find_unsteady(encoder, questions, options.index, expected).items():
@@ -319,13 +263,15 @@ def main(arguments: Sequence[str]) -> int:
     yardstick = Yardstick(encoder, generation, [questions[place] for place in order])
     for workers in options.workers:
         out.write(f"{options.clients} clients, {workers} worker(s), {options.questions} questions a turn\n")
-        with serving(workers=workers, index=options.index) as address:
-            for line in measure_load(yardstick, address, requests, order, expected, clients=options.clients):
+        with serving(options.index, workers=workers) as server:
+            wait_for_calm(server.pid)
+            for line in measure_load(yardstick, server.address, requests, order, expected, clients=options.clients):
                 out.write(f"{line}\n")
                 out.flush()
     bound = {"WENTIAO_MAX_QUESTIONS": str(OVERLOADED_BOUND)}
-    with serving(workers=1, index=options.index, settings=bound) as address:
-        replies, seconds = asyncio.run(ask_from_many(address, requests, order, options.clients))
+    with serving(options.index, settings=bound) as server:
+        wait_for_calm(server.pid)
+        replies, seconds = asyncio.run(ask_from_many(server.address, requests, order, options.clients))
     told = describe(replies, seconds, expected)
     out.write(
         f"{options.clients} clients where {OVERLOADED_BOUND} are let in: {told['refused']:.0f} refused, "
