@@ -8,6 +8,7 @@ import io
 import json
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -134,7 +135,8 @@ def test_no_row_is_looked_for_once_nobody_listens() -> None:
         assert [(await anext(events)).split("\n")[0] for _ in range(3)] == ["event: start", "event: row", "event: row"]
         await events.aclose()  # type: ignore[attr-defined]
 
-    asyncio.run(listen_to_two())
+    with ThreadPoolExecutor(1) as thread:  # Playwright keeps a loop running in this one once a page was tested
+        thread.submit(asyncio.run, listen_to_two()).result()
     assert looked == list(fake.apps()[:2])
 
 
