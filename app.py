@@ -13,7 +13,7 @@ from pathlib import Path
 
 from retrieval import Assistant
 from retrieval.datatypes import Language
-from web.cli import EXIT_UNUSABLE, Commands, ProgressBar, run
+from web.cli import EXIT_UNUSABLE, MOST_WORKERS, Commands, ProgressBar, run
 from web.security import HOST_NAME, choose_hosts
 
 
@@ -44,7 +44,7 @@ class Settings:
         """
         get = os.environ.get
         port = _number("WENTIAO_PORT", get("WENTIAO_PORT"), 65535)
-        workers = _number("WENTIAO_WORKERS", get("WENTIAO_WORKERS"), 256)
+        workers = _number("WENTIAO_WORKERS", get("WENTIAO_WORKERS"), MOST_WORKERS)
         max_questions = _number("WENTIAO_MAX_QUESTIONS", get("WENTIAO_MAX_QUESTIONS"), 100_000)
         allowed_hosts = tuple(
             name.strip().lower() for name in get("WENTIAO_ALLOWED_HOSTS", "").split(",") if name.strip()

@@ -31,7 +31,6 @@ from index.errors import IndexMismatchError, IndexNotBuiltError
 _log = logging.getLogger(__name__)
 
 _NAME = re.compile(r"[0-9a-f]{64}")
-_ID = re.compile(r"[0-9a-f]{16}")
 
 
 @dataclass(frozen=True)
@@ -179,16 +178,30 @@ def index_id(out: Path) -> str:
 def read_index_id(out: Path) -> str | None:
     """Return what the file ``ID`` of the index says; ``None`` where it is not there or damaged."""
     try:
-        written = (out / "ID").read_text(encoding="ascii").strip()
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, UnicodeDecodeError):
+        written = (out / "ID").read_bytes()
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return None
-    return written if _ID.fullmatch(written) else None
+    name = written[:16].decode("ascii", "replace")
+    return name if written == _id_file(name) else None
+
+
+def check_index_id(out: Path) -> None:
+    """Check that the file ``ID``, where there is one, is as it was written.
+
+    :raises IndexMismatchError: if it is not.
+    """
+    if (out / "ID").exists() and read_index_id(out) is None:
+        raise damaged(out, out / "ID")
 
 
 def write_index_id(out: Path) -> None:
-    """Give the index at ``out`` an ``ID`` where it has none, inside :func:`index.store.locked`."""
-    if not (out / "ID").exists():
-        replace_file(out / "ID", f"{secrets.token_hex(8)}\n".encode())
+    """Give the index at ``out`` an ``ID`` where it has none that is whole, inside :func:`index.store.locked`."""
+    if read_index_id(out) is None:
+        replace_file(out / "ID", _id_file(secrets.token_hex(8)))
+
+
+def _id_file(name: str) -> bytes:
+    return f"{name} {hashlib.sha256(name.encode()).hexdigest()[:16]}\n".encode()
 
 
 def build_command(out: Path) -> str:

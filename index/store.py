@@ -24,6 +24,7 @@ from index.manifest import (
     Manifest,
     Version,
     build_command,
+    check_index_id,
     current_generation,
     damaged,
     hash_files,
@@ -128,8 +129,7 @@ def locked(out: Path, *, create: bool = False) -> Iterator[None]:
         raise IndexNotBuiltError(f"no index at {out}; build one:\n  {build_command(out)}")
     (out / "segments").mkdir(parents=True, exist_ok=True)
     with FileLock(out / ".lock"):
-        if create:
-            write_index_id(out)
+        write_index_id(out)
         _clear_leftovers(out / "segments")
         yield
 
@@ -229,6 +229,7 @@ def open_generation(
 
 
 def _open(out: Path, name: str, encoder_fingerprint: str, reader: SegmentReader) -> Generation:
+    check_index_id(out)
     manifest = read_manifest(out, name)
     expected = made_by(encoder_fingerprint)
     if manifest.made_by != expected:

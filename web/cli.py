@@ -27,6 +27,7 @@ EXIT_ANSWERED = 0
 EXIT_DECLINED = 1
 EXIT_USAGE = 2
 EXIT_UNUSABLE = 3
+MOST_WORKERS = 64  # processes of half a gigabyte each; a slip of the keyboard shall not fill the machine
 
 _EPILOG = """\
 exit codes:
@@ -92,7 +93,7 @@ def make_parser(commands: Commands) -> argparse.ArgumentParser:
     _take_address(serve, commands)
     serve.add_argument(
         "--workers",
-        type=_positive,
+        type=_worker_count,
         default=commands.default_workers,
         help="processes that serve the port together, each with the model (default %(default)s)",
     )
@@ -393,6 +394,14 @@ def _json(value: object) -> str:
 def _port(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 65535:
         raise argparse.ArgumentTypeError(f"a port is a number from 1 to 65535, got {text!r}")
+    return int(text)
+
+
+def _worker_count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_WORKERS:
+        raise argparse.ArgumentTypeError(
+            f"a number of processes from 1 to {MOST_WORKERS}, each of half a gigabyte, got {text!r}"
+        )
     return int(text)
 
 

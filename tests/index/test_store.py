@@ -112,8 +112,7 @@ def test_every_flipped_byte_is_noticed(tmp_path):
     encoder = FakeEncoder()
     build_index([FIRST], tmp_path, encoder)
     chooser = random.Random(7)
-    # ID is a name and decides nothing that is answered; the doctor looks at it.
-    paths = sorted(path for path in tmp_path.rglob("*") if path.is_file() and path.name not in (".lock", "ID"))
+    paths = sorted(path for path in tmp_path.rglob("*") if path.is_file() and path.name != ".lock")
     for path in paths:
         content = path.read_bytes()
         for _ in range(8 if content else 0):
@@ -388,7 +387,7 @@ def test_an_index_keeps_its_id_wherever_it_is_and_whatever_is_done_to_it(tmp_pat
     encoder = FakeEncoder()
     build_index([Policy("甲", "一、注销\n您可以注销账号。")], first, encoder)
     build_index([Policy("甲", "一、注销\n您可以注销账号。")], second, encoder)
-    written = (first / "ID").read_text().strip()
+    written = (first / "ID").read_text().split()[0]
     assert index_id(first) == written and index_id(second) != written
     build_index([Policy("乙", "我们不会共享您的个人信息。")], first, encoder)
     prune_index(first)
