@@ -27,6 +27,7 @@ EXIT_ANSWERED = 0
 EXIT_DECLINED = 1
 EXIT_USAGE = 2
 EXIT_UNUSABLE = 3
+EXIT_STOPPED = 130  # what a shell gives for a command that the user ended
 MOST_WORKERS = 64  # processes of half a gigabyte each; a slip of the keyboard shall not fill the machine
 
 _EPILOG = """\
@@ -190,6 +191,10 @@ def run(arguments: Sequence[str], commands: Commands, *, out: TextIO, err: TextI
     except (IndexNotBuiltError, IndexMismatchError, StoreUnreachableError, ModuleNotFoundError, OSError) as error:
         err.write(f"wentiao: {error}\n")
         return EXIT_UNUSABLE
+    except KeyboardInterrupt:
+        goes_on = options.verb in ("index", "corpus")
+        err.write(f"\nwentiao: {message('cli.stopped_building' if goes_on else 'cli.stopped', commands.language)}\n")
+        return EXIT_STOPPED
     except NotEvidenceError as error:
         err.write(f"wentiao: {options.file} is no evidence file: {error}\n")
         return EXIT_USAGE

@@ -13,7 +13,16 @@ from index.encoder import FakeEncoder
 from index.maintain import add_policies
 from index.store import build_index, default_index_folder
 from retrieval import Assistant
-from web.cli import EXIT_ANSWERED, EXIT_DECLINED, EXIT_UNUSABLE, EXIT_USAGE, Commands, ProgressBar, run
+from web.cli import (
+    EXIT_ANSWERED,
+    EXIT_DECLINED,
+    EXIT_STOPPED,
+    EXIT_UNUSABLE,
+    EXIT_USAGE,
+    Commands,
+    ProgressBar,
+    run,
+)
 
 from ..conftest import decide
 
@@ -242,3 +251,21 @@ def test_building_the_default_index_again_keeps_what_was_added_and_a_folder_says
     assert set(told.partition("no longer in it: ")[2].split(", ")) == {
         *("津心办", "掌上海关", "口袋证件照", "汇容客", "昶联", "甲应用")
     }
+
+
+def test_a_build_that_is_stopped_says_what_became_of_it_without_a_traceback(bare, monkeypatch):
+    def stop(folders, out):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bare, "build", stop)
+    code, out, err = bare("index", "build", "--policies", "folder")
+    assert (code, out) == (EXIT_STOPPED, "")
+    assert err.strip().endswith("the same command goes on from there; the index is as it was.")
+
+
+@pytest.mark.parametrize("given", ["0", "65", "500", "two"])
+def test_more_processes_than_a_machine_bears_are_refused(wentiao, capsys, given):
+    with pytest.raises(SystemExit) as ended:
+        wentiao("serve", "--workers", given)
+    assert ended.value.code == EXIT_USAGE and not wentiao.served
+    assert f"a number of processes from 1 to 64, each of half a gigabyte, got {given!r}" in capsys.readouterr().err
