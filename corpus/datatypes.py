@@ -41,7 +41,7 @@ class Policy:
         return self.effective or self.updated
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Clause:
     """The unit that is indexed and cited; ``policy.text[start:end] == text``, the printed number included.
 

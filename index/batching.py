@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -90,10 +90,14 @@ class BatchingEncoder:
             self._calls.append(call)
             self._waiting += len(call.texts)
             self._changed.notify()
-        if not wait([call.reply], self._wait_seconds).done:
+        try:
+            failure = call.reply.exception(self._wait_seconds)
+        except TimeoutError:
             self._withdraw(call)
             told = f"not encoded within {self._wait_seconds:g} seconds, for others came before; try again later"
-            raise OverloadedError(told, retry_after=self._seconds_left())
+            raise OverloadedError(told, retry_after=self._seconds_left()) from None
+        if failure is not None:
+            raise failure
         return call.reply.result()
 
     def encode_passages(self, texts: Sequence[str], *, progress: Progress | None = None) -> Encoded:

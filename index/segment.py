@@ -158,8 +158,14 @@ def read_outline(folder: Path) -> tuple[Policy, tuple[Clause, ...]]:
     """Read the policy and the clauses of a segment, which no version of the format moves."""
     record = _read_json(folder / "policy.json")
     record["aliases"] = tuple(record["aliases"])
-    clauses = tuple(Clause(**{**item, "path": tuple(item["path"])}) for item in _read_json(folder / "clauses.json"))
-    return Policy(**record), clauses
+    shared: dict[object, Any] = {}  # what stands in many clauses is held once: headings, the policy's id, kinds
+    clauses = []
+    for item in _read_json(folder / "clauses.json"):
+        item["path"] = tuple(item["path"])
+        for name in ("path", "policy_id", "kind", "document"):
+            item[name] = shared.setdefault(item[name], item[name])
+        clauses.append(Clause(**item))
+    return Policy(**record), tuple(clauses)
 
 
 def _first_units(units: tuple[Unit, ...], clause_count: int) -> NDArray[np.int64]:

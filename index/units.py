@@ -10,7 +10,7 @@ from corpus.sentences import split_sentences
 UNITS_VERSION = "1"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Unit:
     """One embedded span of a policy: the clause with that ordinal, or one sentence of it."""
 

@@ -15,7 +15,7 @@ from web.problems import unavailable_response
 
 # Answers a second with 64 clients, in turns beside other work: 8 at once 21 and 26, 16 24 and 34, 32 21 and 24. Fewer
 # leave the encoder small batches; more share one interpreter and end in no order.
-ANSWERING = 16
+ANSWERING = 32
 MAX_QUESTIONS = 128  # answered or waiting: about two seconds' work of one process on two cores
 FIRST_SECONDS = 0.2  # that an answer takes, until some were measured
 SHARE = 0.1  # of a new measurement in the mean
