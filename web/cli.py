@@ -16,6 +16,7 @@ from retrieval.question import detect_language
 from web.cli_corpus import CHANGING, Workbench, run_corpus, take_corpus, take_index
 from web.cli_stages import run_profiled
 from web.evidence import NotEvidenceError, check_evidence, read_evidence
+from web.settings import MOST_WORKERS
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -28,7 +29,6 @@ EXIT_DECLINED = 1
 EXIT_USAGE = 2
 EXIT_UNUSABLE = 3
 EXIT_STOPPED = 130  # what a shell gives for a command that the user ended
-MOST_WORKERS = 64  # processes of half a gigabyte each; a slip of the keyboard shall not fill the machine
 
 _EPILOG = """\
 exit codes:

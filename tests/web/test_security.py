@@ -7,9 +7,9 @@ import re
 import pytest
 from starlette.testclient import TestClient
 
-from app import Settings
 from web.files import files_version
 from web.security import COMMON_HEADERS, LOOPBACK_HOSTS, chat_policy, choose_hosts
+from web.settings import Settings
 
 QUESTION = {"question": "津心办怎么注销"}
 GRADIO_PATHS = [

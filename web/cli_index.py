@@ -1,0 +1,43 @@
+"""``wentiao index build`` and what comes before a server starts: the index made from folders of policies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from web.cli import ProgressBar
+from web.settings import Settings
+
+
+def build_index(settings: Settings, policies: Sequence[Path], out: Path | None) -> str:
+    """Build an index of folders of policies, without a folder the default one; return what to tell the operator."""
+    from corpus.load import default_policies_folder, load_policies
+    from index.encoder import load_encoder
+    from index.store import build_index, default_index_folder, open_default, publish, read_versions
+
+    encoder = load_encoder(settings.model)
+    folder = out or settings.index
+    if folder is None:
+        if policies:
+            raise ValueError(
+                "say where an index of your own policies goes: --out PATH, or WENTIAO_INDEX in the environment"
+            )
+        generation = open_default(encoder, progress=ProgressBar())
+        publish(default_index_folder(), settings.store)
+        return f"{len(generation.current)} policies indexed at {default_index_folder()}"
+    loaded = load_policies(policies or [default_policies_folder()])
+    apps = {policy.app for policy in loaded}
+    gone = dict.fromkeys(one.app for one in read_versions(folder) if one.is_current and one.app not in apps)
+    build_index(loaded, folder, encoder, progress=ProgressBar())
+    publish(folder, settings.store)
+    told = f"{len(loaded)} policies indexed at {folder}"
+    return f"{told}; no longer in it: {', '.join(gone)}" if gone else told
+
+
+def prepare_index(settings: Settings) -> None:
+    """Make sure that the default index is there, where the settings name no other."""
+    from index.encoder import load_encoder
+    from index.store import open_default
+
+    if settings.index is None:
+        open_default(load_encoder(settings.model), progress=ProgressBar())
