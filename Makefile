@@ -1,10 +1,10 @@
-# make run · make test · make check · make evaluate · make bench
+# make run · make test · make check · make evaluate · make bench · make soak
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := app.py corpus index retrieval web evaluation training tests
 
-.PHONY: run test check evaluate bench
+.PHONY: run test check evaluate bench soak
 
 run: $(VENV)/.installed
 	$(BIN)/python app.py
@@ -13,16 +13,19 @@ check: $(VENV)/.tools
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy
-	$(BIN)/pytest -m "not model and not browser and not policies130 and not milvus"
+	$(BIN)/pytest -m "not model and not browser and not policies130 and not milvus and not faults"
 
 test: $(VENV)/.milvus check
-	$(BIN)/pytest -m "model or browser or policies130 or milvus"
+	$(BIN)/pytest -m "model or browser or policies130 or milvus or faults"
 
 evaluate: $(VENV)/.installed
 	$(BIN)/python -m evaluation
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m evaluation bench
+
+soak: $(VENV)/.milvus
+	$(BIN)/pytest -m faults --soak
 
 $(VENV)/.installed: requirements.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

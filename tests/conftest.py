@@ -23,6 +23,21 @@ from . import invariants
 ENCODER = FakeEncoder()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add ``--soak``, which ``make soak`` gives."""
+    parser.addoption("--soak", action="store_true", help="as many kills, faults and inputs as take hours")
+
+
+@pytest.fixture(scope="session")
+def amount(request: pytest.FixtureRequest) -> Callable[[int, int], int]:
+    """Return the first of two numbers, with ``--soak`` the second: kills, mutations, examples, seconds."""
+
+    def choose(few: int, many: int) -> int:
+        return many if request.config.getoption("--soak") else few
+
+    return choose
+
+
 def decide(*, topic: bool = True, bias: float = 0.0, **weights: float) -> Decision:
     """Return a decision on named features alone; with a bias of 20 everything is answered, with -20 nothing."""
     return Decision(
