@@ -13,8 +13,8 @@ from index.errors import OverloadedError
 from web.language import negotiate_language
 from web.problems import unavailable_response
 
-# Answers a second with 64 clients, in turns beside other work: 8 at once 21 and 26, 16 24 and 34, 32 21 and 24. Fewer
-# leave the encoder small batches; more share one interpreter and end in no order.
+# Answers a second with 64 clients, quiet machine, runs in turns: 16 at once 115-132, 32 112-136, 64 121-124. Fewer leave
+# the encoder small batches, which cost more a text; more share one interpreter and end in no order.
 ANSWERING = 32
 MAX_QUESTIONS = 128  # answered or waiting: about two seconds' work of one process on two cores
 FIRST_SECONDS = 0.2  # that an answer takes, until some were measured
