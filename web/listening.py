@@ -1,0 +1,82 @@
+"""The address that a server listens on: taken before anything is opened, told once somebody answers there."""
+
+from __future__ import annotations
+
+import errno
+import socket
+
+from corpus.messages import message, printable
+from retrieval.datatypes import Language
+
+_NOT_HERE = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
+"""What the system says of an address that this machine has not, as ``::1`` where IPv6 is switched off."""
+_REASONS = {
+    errno.EADDRINUSE: "port_in_use",
+    errno.EADDRNOTAVAIL: "host_not_here",
+    errno.EAFNOSUPPORT: "host_not_here",
+    errno.EACCES: "port_not_allowed",
+}
+
+
+class AddressError(ValueError):
+    """An address that cannot be listened on. The message says why and what to do, in the operator's language."""
+
+
+def bind_address(host: str, port: int, language: Language) -> list[socket.socket]:
+    """Return a bound socket for every address that ``host`` stands for; nobody listens on them yet.
+
+    :raises AddressError: if there is no such host, it is another machine's, or the port is taken or not for this user.
+    """
+    try:
+        if not host:  # the system would take it for every address that the machine has
+            raise socket.gaierror
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (socket.gaierror, UnicodeError) as error:
+        raise AddressError(message("settings.host_unknown", language, host=printable(host))) from error
+    bound: list[socket.socket] = []
+    absent: OSError | None = None
+    try:
+        for family, _, _, _, address in dict.fromkeys(found):
+            try:
+                bound.append(_bound(family, address))
+            except OSError as error:
+                if error.errno not in _NOT_HERE:
+                    raise
+                absent = error
+        if absent and not bound:
+            raise absent
+    except OSError as error:
+        for taken in bound:
+            taken.close()
+        raise unusable_address(error, host, port, language) from error
+    return bound
+
+
+def _bound(family: socket.AddressFamily, address: tuple[object, ...]) -> socket.socket:
+    own = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # for what the server before left half closed
+        if family == socket.AF_INET6:
+            own.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # "::" beside 0.0.0.0, as asyncio has it
+        own.bind(address)
+    except OSError:
+        own.close()
+        raise
+    return own
+
+
+def unusable_address(error: OSError, host: str, port: int, language: Language) -> AddressError:
+    """Return what to tell the operator whose address the system refuses with ``error``."""
+    reason = _REASONS.get(error.errno or 0, "address_refused")
+    refused = error.strerror or type(error).__name__
+    return AddressError(message(f"settings.{reason}", language, host=printable(host), port=port, reason=refused))
+
+
+def shown_address(host: str, port: int, root_path: str) -> str:
+    """Return the address as a browser takes it.
+
+    >>> shown_address("::1", 7860, "/wentiao")
+    'http://[::1]:7860/wentiao/'
+    """
+    named = f"[{host}]" if ":" in host else host
+    return f"http://{named}:{port}{root_path.rstrip('/')}/"
