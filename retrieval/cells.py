@@ -498,7 +498,7 @@ def _complete(segment: Segment, sought: SoughtCell, found: FoundSentence) -> Fou
         if whole is None:
             return found
         if whole[2] - whole[1] <= LONGEST_LIST:
-            return FoundSentence(found.ordinal, whole[1], whole[2])
+            return FoundSentence(*whole)
         return _first_items(segment, sought, found) if listed and _TO_COME.search(clause.text) else found
     if found.end == clause.end and _TO_COME.search(clause.text) and clause.text.rstrip().endswith((":", "：")):
         return _with_what_is_below(segment, found)

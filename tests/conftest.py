@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +26,32 @@ ENCODER = FakeEncoder()
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add ``--soak``, which ``make soak`` gives."""
     parser.addoption("--soak", action="store_true", help="as many kills, faults and inputs as take hours")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the marker that goes with `always_true`."""
+    config.addinivalue_line("markers", "damages: damages an index on purpose; its answers are not checked")
+
+
+@pytest.fixture(autouse=True)
+def always_true(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Check all that any assistant answers in this test, behind a route, MCP or a command too."""
+    if request.node.get_closest_marker("damages"):
+        yield
+        return
+    failures: list[BaseException] = []
+    checks = {
+        "ask": invariants.check_answer,
+        "search": invariants.check_passages,
+        "profile": invariants.check_profile,
+        "compare_topic": invariants.check_rows,
+    }
+    for name, check in checks.items():
+        monkeypatch.setattr(Assistant, name, invariants.checked(getattr(Assistant, name), check, failures))
+    monkeypatch.setattr(Assistant, "compare_each", invariants.checked_each(Assistant.compare_each, failures))
+    yield
+    if failures:
+        pytest.fail(f"{len(failures)} answers broke what is always true; the first: {failures[0]!r}")
 
 
 @pytest.fixture(scope="session")
