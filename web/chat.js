@@ -5,7 +5,7 @@ window.wentiao = (() => {
   const KEPT_TURNS = 30;
   const SENT_TURNS = 10; // what the server accepts
   const CALL = /\/run\/predict$/;
-  const REFUSALS = { overloaded: "busy", "store-unreachable": "unreachable" }; // a problem's type -> what is said
+  const REFUSALS = { overloaded: "busy", "rate-limited": "too_fast", "store-unreachable": "unreachable" }; // a problem's type -> what is said
   const replies = new WeakMap(); // of a turn's node
   let pending = null; // the question on its way: {question, app, allApps, node, call}
   let chosen = null; // {question, app, allApps} of a button, in place of what the controls hold
@@ -234,7 +234,7 @@ window.wentiao = (() => {
       const asked = pending;
       const response = await send(input, asked ? { ...options, signal: asked.call.signal } : options);
       const body = await response.text();
-      if (asked && response.status === 503) asked.refusal = refusalOf(body); // before the question was looked at
+      if (asked && [429, 503].includes(response.status)) asked.refusal = refusalOf(body); // before the question was looked at
       return new Response(body, response);
     } catch (error) {
       return new Response("{}", { status: 503 });

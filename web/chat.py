@@ -33,6 +33,18 @@ if TYPE_CHECKING:
 
 LOCALES: dict[str, Language] = {"zh-CN": "zh", "zh-TW": "zh-Hant", "en": "en"}  # Gradio's names
 IDLE_QUEUE_SECONDS = 1.0
+SCRIPT_WORDS = (
+    "title",
+    "log_label",
+    "pending",
+    "failure",
+    "busy",
+    "too_fast",
+    "unreachable",
+    "retry",
+    "copied",
+    "stop",
+)
 EXAMPLES = ("delete", "contact", "share", "compare")
 
 
@@ -253,7 +265,7 @@ def _welcome(apps: Sequence[str]) -> str:
     examples = "".join(_examples(apps, language) for language in LANGUAGES)
     templates = "".join(
         f'<template id="wt-{name}-{HTML_LANG[language]}">{escape(message(f"chat.{name}", language))}</template>'
-        for name in ("title", "log_label", "pending", "failure", "busy", "unreachable", "retry", "copied", "stop")
+        for name in SCRIPT_WORDS
         for language in LANGUAGES
     )
     return (

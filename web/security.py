@@ -8,16 +8,20 @@ import re
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
+from anyio import move_on_after
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from retrieval.datatypes import Language
 from web.language import negotiate_language
-from web.problems import API_SUMMARY, AnswerFailedError, log_failure, problem_response
+from web.limits import Limiter
+from web.problems import API_SUMMARY, AnswerFailedError, log_failure, problem_response, whole_seconds
+from web.tokens import Tokens
 
 # A question of 500 characters with ten turns of history is under 25 KB of UTF-8; twice that leaves room for escapes.
 MAX_BODY_BYTES = 64 * 1024
+BODY_SECONDS = 30.0  # for all of it: 2 KB a second, which the slowest telephone has
 
 # Gradio answers far more than its page asks for (uploads, files of the server, run history, monitoring, API pages).
 # These are the requests that the page makes; tests/web/test_page.py fails when Gradio starts to need another.
@@ -28,6 +32,9 @@ CALL_PATHS = re.compile(r"/gradio_api/run/predict")
 WIDGET_PATHS = re.compile(r"/widget\.js|/widget/(?:frame|demo|(?:frame|demo)\.(?:css|js))")
 READ_PATHS = re.compile(r"/healthz|/readyz|/api/v1/(?:apps|profile|policies/.+|clauses/.+|openapi\.json|docs)")
 ASK_PATHS = re.compile(r"/api/v1/(?:ask|search|compare)|/mcp|/widget/ask|/compare/(?:rows|export)")
+# What programs call, and need a token for where the operator set some. Our own pages have routes of their own.
+TOKEN_PATHS = re.compile(r"/api/v1/(?!docs$|openapi\.json$).*|/mcp")
+ALIVE_PATH = "/healthz"  # asked by what starts a process anew if it does not answer
 
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 HOST_NAME = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:]+\]")
@@ -94,15 +101,27 @@ class SecurityMiddleware:
     Compression stands outside of it: the page's scripts are hashed here and must still be readable.
     """
 
-    def __init__(self, app: ASGIApp, *, allowed_hosts: Sequence[str] | None, root_path: str = "") -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        allowed_hosts: Sequence[str] | None,
+        root_path: str = "",
+        limiter: Limiter | None = None,
+        tokens: Tokens | None = None,
+    ) -> None:
         """Put ``app`` behind the wall.
 
         :param allowed_hosts: the names, without a port, that a request may be sent to; ``None``: any.
         :param root_path: the sub-path of a proxy, which may or may not strip it.
+        :param limiter: says who has asked for too much; ``None``: nobody has.
+        :param tokens: what programs need one of; ``None``: none.
         """
         self.app = app
         self.allowed_hosts = allowed_hosts
         self.root_path = root_path.rstrip("/")
+        self.limiter = limiter
+        self.tokens = tokens
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -118,18 +137,22 @@ class SecurityMiddleware:
         headers = Headers(scope=scope)
         method = scope["method"]
         language = negotiate_language(headers.get("accept-language"))
-        guarded_send = GuardedSend(send, path, has_body=method != "HEAD")
-        refusal = self._refuse(path, method, headers, language)
+        guarded_send = GuardedSend(send, path, method)
+        refusal = self._limit(scope, path, language) or self._refuse(path, method, headers, language)
         if refusal is not None:
             await refusal(scope, receive, guarded_send)
             return
         if method == "HEAD":  # answered as GET is, without the body
             scope = {**scope, "method": "GET"}
         elif method != "GET":
-            body = await _read_body(receive)
-            if body is None:
-                too_large = problem_response("body_too_large", 413, language, allowed=MAX_BODY_BYTES)
-                await too_large(scope, receive, guarded_send)
+            body: bytes | Response | None = problem_response("body_too_slow", 408, language, allowed=int(BODY_SECONDS))
+            with move_on_after(BODY_SECONDS):
+                body = await _read_body(receive, language)
+            if body is None:  # who asked is gone
+                return
+            if isinstance(body, Response):
+                body.headers["connection"] = "close"  # what still comes of the body is no request
+                await body(scope, receive, guarded_send)
                 return
             receive = _replay(body, receive)
         try:
@@ -139,6 +162,18 @@ class SecurityMiddleware:
             if guarded_send.is_started:
                 raise AnswerFailedError(type(exc).__name__) from None
             await problem_response("failed", 500, language)(scope, receive, guarded_send)
+
+    def _limit(self, scope: Scope, path: str, language: Language) -> Response | None:
+        if self.limiter is None or path == ALIVE_PATH:
+            return None
+        client = scope.get("client")
+        wait = self.limiter.wait(client[0] if client else None, path, scope["method"])
+        if not wait:
+            return None
+        seconds = whole_seconds(wait)
+        response = problem_response("rate_limited", 429, language, seconds=seconds)
+        response.headers["retry-after"] = str(seconds)
+        return response
 
     def _refuse(self, path: str, method: str, headers: Headers, language: Language) -> Response | None:
         host = PORT.sub("", headers.get("host", "").lower())
@@ -156,17 +191,24 @@ class SecurityMiddleware:
             return response
         if method == "POST" and is_foreign(headers):
             return problem_response("foreign_origin", 403, language)
+        if self.tokens and TOKEN_PATHS.fullmatch(path):
+            given = headers.get("authorization")
+            if self.tokens.name_of(given) is None:
+                response = problem_response("token_needed", 401, language)
+                wrong = ', error="invalid_token"' if given else ""
+                response.headers["www-authenticate"] = f'Bearer realm="wentiao"{wrong}'
+                return response
         return None
 
 
 class GuardedSend:
-    """Sends a response with our headers on it, and says whether it has begun; ``has_body`` is false for HEAD."""
+    """Sends the response to a request with our headers on it, without a body to HEAD, and says whether it has begun."""
 
-    def __init__(self, send: Send, path: str, *, has_body: bool) -> None:
+    def __init__(self, send: Send, path: str, method: str) -> None:
         self.is_started = False
         self._send = send
         self._path = path
-        self._has_body = has_body
+        self._method = method
         self._start: Message = {}
 
     async def __call__(self, message: Message) -> None:
@@ -180,7 +222,7 @@ class GuardedSend:
         if not self.is_started:
             self.is_started = True
             await self._send({**self._start, "headers": self._headers(body)})
-        await self._send({**message, "body": body if self._has_body else b""})
+        await self._send({**message, "body": b"" if self._method == "HEAD" else body})
 
     def _headers(self, body: bytes) -> list[tuple[bytes, bytes]]:
         headers = MutableHeaders(raw=list(self._start["headers"]))
@@ -201,20 +243,25 @@ class GuardedSend:
         else:
             is_page = self._path.startswith(("/read/", "/changes/", "/cited/", "/profile/", "/api/v1/docs"))
             headers["content-security-policy"] = READER_POLICY if is_page else CLOSED_POLICY
+        if "cache-control" not in headers:
+            is_answer = self._method == "POST" or self._start["status"] >= 400 or TOKEN_PATHS.fullmatch(self._path)
+            headers["cache-control"] = "no-store" if is_answer else "no-cache"
         # Gradio's names carry a hash of the content.
         if self._path.startswith("/assets/") and self._start["status"] == 200:
             headers["cache-control"] = "public, max-age=31536000, immutable"
         return headers.raw
 
 
-async def _read_body(receive: Receive) -> bytes | None:
-    """Return the request's body, or ``None`` once it exceeds ``MAX_BODY_BYTES``."""
+async def _read_body(receive: Receive, language: Language) -> bytes | Response | None:
+    """Return the request's body, ``None`` if its sender went away, or the problem that it exceeds ``MAX_BODY_BYTES``."""
     body = bytearray()
     while True:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
         body.extend(message.get("body", b""))
         if len(body) > MAX_BODY_BYTES:
-            return None
+            return problem_response("body_too_large", 413, language, allowed=MAX_BODY_BYTES)
         if not message.get("more_body"):
             return bytes(body)
 

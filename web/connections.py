@@ -1,0 +1,256 @@
+"""Connections that stall: each part of a request has its time, and how many are open has a bound.
+
+uvicorn waits for ever for the rest of a request's head, for a body that nobody reads any more, and for a client that
+does not take its answer. The time that a body may take is the wall's (web/security.py), which reads it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from web.limits import client_key
+from web.problems import problem_response
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from ipaddress import IPv4Network, IPv6Network
+
+    from uvicorn.config import Config
+    from uvicorn.server import ServerState
+
+_log = logging.getLogger(__name__)
+
+SWEEP_SECONDS = 1.0
+TELL_SECONDS = 60.0  # between two lines of the log that there are too many connections
+
+
+@dataclass(frozen=True)
+class ConnectionLimits:
+    """What one process bears with.
+
+    ``head_seconds``: from the first byte of a request, or from the beginning of a connection, to the end of the head;
+    nginx's default is 60, deploy/nginx.conf has 10. ``linger_seconds``: how long a body is taken in after its request
+    was refused, so that the refusal is read. ``write_seconds``: time in which a client takes at least ``write_bytes``
+    of an answer that waits for it: 500 bytes a second, below which no telephone is. ``most``: connections in all, some
+    50 KB each. ``most_of_client``: of one address that is neither this machine nor a proxy of ours; forty people's
+    browsers, who have six each for as long as a page loads.
+    """
+
+    head_seconds: float = 10.0
+    linger_seconds: float = 5.0
+    write_seconds: float = 30.0
+    write_bytes: int = 15_000
+    most: int = 2_048
+    most_of_client: int = 256
+
+
+class Connections:
+    """The connections of one process, and what makes each of them: uvicorn takes it as its ``http``.
+
+    Where there are too many, the one that has been without a request for longest makes room: who comes with a question
+    asks it at once. Only where all are being answered is a new one turned away, with a 503.
+    """
+
+    def __init__(
+        self, limits: ConnectionLimits | None = None, *, proxies: Sequence[IPv4Network | IPv6Network] = ()
+    ) -> None:
+        """Hold connections to ``limits``; ``proxies`` pass on what many clients ask and are not counted as one."""
+        self.limits = limits or ConnectionLimits()
+        self.proxies = tuple(proxies)
+        self.open: set[GuardedProtocol] = set()
+        self.waiting: dict[GuardedProtocol, None] = {}  # without a whole request, the longest first
+        self._by_client: dict[str, int] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._told = float("-inf")
+
+    def __call__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> GuardedProtocol:
+        return GuardedProtocol(self, config, server_state, app_state, _loop)
+
+    def admit(self, connection: GuardedProtocol) -> bool:
+        """Count a connection that begins, another one closed for it where need be; say whether there is room."""
+        self.open.add(connection)
+        if self._timer is None:
+            self._timer = connection.loop.call_later(SWEEP_SECONDS, self._sweep, connection.loop)
+        client = connection.client_name
+        if client is not None:
+            self._by_client[client] = self._by_client.get(client, 0) + 1
+            if self._by_client[client] > self.limits.most_of_client:
+                return self._make_room(client)
+        return len(self.open) <= self.limits.most or self._make_room(None)
+
+    def leave(self, connection: GuardedProtocol) -> None:
+        """Count a connection no more."""
+        if connection not in self.open:
+            return
+        self.open.discard(connection)
+        self.waiting.pop(connection, None)
+        client = connection.client_name
+        if client is not None:
+            self._by_client[client] -= 1
+            if not self._by_client[client]:
+                del self._by_client[client]
+
+    def name_client(self, connection: GuardedProtocol) -> str | None:
+        """Return the client that a connection is counted for; ``None`` for this machine and for a proxy of ours."""
+        peer = connection.client[0] if connection.client else None
+        try:
+            address = ip_address(peer or "")
+        except ValueError:
+            return None
+        return None if any(address in network for network in self.proxies) else client_key(peer)
+
+    def _make_room(self, client: str | None) -> bool:
+        idle = next((one for one in self.waiting if client is None or one.client_name == client), None)
+        if idle is None:
+            return False
+        now = idle.loop.time()
+        if now - self._told >= TELL_SECONDS:
+            self._told = now
+            of = "one address has" if client else "there are"
+            _log.warning("%s as many connections as allowed; the one idle for longest is closed for each new one", of)
+        idle.drop()
+        return True
+
+    def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
+        now = loop.time()
+        for connection in tuple(self.open):
+            connection.check(now)
+        self._timer = loop.call_later(SWEEP_SECONDS, self._sweep, loop) if self.open else None
+
+
+class CountedTransport:
+    """A transport that says how many bytes were written to it."""
+
+    def __init__(self, inner: asyncio.Transport) -> None:
+        self.inner = inner
+        self.written = 0
+
+    def write(self, data: bytes) -> None:
+        """Write ``data``."""
+        self.written += len(data)
+        self.inner.write(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+
+class GuardedProtocol(H11Protocol):
+    """One connection, closed where it stalls."""
+
+    transport: CountedTransport  # type: ignore[assignment]
+
+    def __init__(
+        self,
+        connections: Connections,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self.client_name: str | None = None
+        self._all = connections
+        self._limits = connections.limits
+        self._is_refused = False
+        self._head_since: float | None = None
+        self._answered_at = 0.0
+        self._unsent: tuple[float, int] | None = None  # since when, and how much had been taken by then
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(CountedTransport(transport))  # type: ignore[arg-type]
+        self.client_name = self._all.name_client(self)
+        if self._all.admit(self):
+            self._head_since = self.loop.time()
+            self._all.waiting[self] = None
+        else:
+            self._is_refused = True
+            self._close_with("too_many_connections", 503)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._all.leave(self)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_refused:
+            return
+        super().data_received(data)
+        self._note_head()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._answered_at = self.loop.time()
+        self._head_since = None
+        if self.conn.their_state is h11.IDLE:
+            self._all.waiting[self] = None
+            if self.conn.trailing_data[0]:
+                self._note_head()
+
+    def check(self, now: float) -> None:
+        """Close the connection if what it waits for has taken too long by ``now``."""
+        unsent = self.transport.get_write_buffer_size()
+        if unsent:
+            taken = self.transport.written - unsent
+            if self._unsent is None:
+                self._unsent = (now, taken)
+            elif now - self._unsent[0] >= self._limits.write_seconds:
+                if taken - self._unsent[1] < self._limits.write_bytes:
+                    self.transport.abort()
+                    return
+                self._unsent = (now, taken)
+        else:
+            self._unsent = None
+        if self.transport.is_closing():
+            return
+        if self._head_since is not None and now - self._head_since >= self._limits.head_seconds:
+            has_begun = bool(self.conn.trailing_data[0])
+            if has_begun:
+                self._close_with("too_slow", 408)
+            else:  # a browser that connected ahead of need
+                self.transport.close()
+        elif self._is_left_unread() and now - self._answered_at >= self._limits.linger_seconds:
+            self.transport.abort()
+
+    def drop(self) -> None:
+        """Make room for another connection."""
+        self._all.leave(self)
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()
+        else:
+            self.transport.close()
+
+    def _is_left_unread(self) -> bool:
+        """Say whether the answer is out and the body of its request still comes."""
+        return self.cycle is not None and self.cycle.response_complete and self.conn.their_state is h11.SEND_BODY
+
+    def _note_head(self) -> None:
+        if self.conn.their_state is not h11.IDLE:
+            self._head_since = None
+            self._all.waiting.pop(self, None)
+        elif self._head_since is None:
+            self._head_since = self.loop.time()
+
+    def _close_with(self, kind: str, status: int) -> None:
+        body = bytes(problem_response(kind, status, "zh").body)
+        head = (
+            f"HTTP/1.1 {status} {'Request Timeout' if status == 408 else 'Service Unavailable'}\r\n"
+            f"content-type: application/problem+json\r\ncontent-length: {len(body)}\r\nretry-after: 1\r\n"
+            "cache-control: no-store\r\nconnection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode() + body)
+        self.transport.close()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Say nothing: whoever sends such a request would fill the log."""
