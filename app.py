@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from functools import partial
 
+from corpus.messages import message, printable
 from retrieval import Assistant
 from web.cli import EXIT_UNUSABLE, Commands, ProgressBar, run
 from web.cli_index import build_index, prepare_index
@@ -45,27 +46,37 @@ def opened_for_many(settings: Settings) -> AbstractContextManager[Assistant]:
 def serve(settings: Settings, host: str, port: int, root_path: str, workers: int) -> bool:
     """Serve the web chat and the API until stopped; return whether that went well."""
     from index.engine import core_count
+    from web.listening import bound_address, shown_address
     from web.server import WebSettings, serve_many
     from web.server import serve as serve_web
     from web.sites import load_sites
+    from web.tokens import load_tokens
 
     web = WebSettings(
         root_path=root_path,
         sites=load_sites(settings.sites),
         allowed_hosts=choose_hosts(host, settings.allowed_hosts),
         max_questions=settings.max_questions or WebSettings.max_questions,
+        rates=settings.rates,
+        proxies=settings.proxies,
+        tokens=load_tokens(settings.tokens_file),
     )
-    address = f"问条 Wentiao: http://{host}:{port}{root_path}/\n"
-    if workers > 1:
-        if settings.store and settings.store.endswith(".db"):
-            raise ValueError(f"{workers} processes cannot share the Milvus Lite file {settings.store}; use a server")
-        # Read by what multiplies matrices when the processes import it: together they have the cores once.
-        os.environ.setdefault("OMP_NUM_THREADS", str(max(1, core_count() // workers)))
-        sys.stderr.write(address)
-        return serve_many(partial(opened_for_many, settings), web, host=host, port=port, workers=workers)
-    with opened_for_many(settings) as assistant:
-        sys.stderr.write(address)
-        serve_web(assistant, web, host=host, port=port)
+    if workers > 1 and settings.store and settings.store.endswith(".db"):
+        raise ValueError(
+            message("settings.store_of_one", settings.language, store=printable(settings.store), workers=workers)
+        )
+    with bound_address(host, port, settings.language) as sockets:
+        sys.stderr.write(f"问条 Wentiao: {message('settings.starting', settings.language)}\n")
+
+        def announce() -> None:
+            sys.stderr.write(f"问条 Wentiao: {shown_address(host, port, root_path)}\n")
+
+        if workers > 1:
+            # Read by what multiplies matrices when the processes import it: together they have the cores once.
+            os.environ.setdefault("OMP_NUM_THREADS", str(max(1, core_count() // workers)))
+            return serve_many(partial(opened_for_many, settings), web, sockets, workers=workers, announce=announce)
+        with opened_for_many(settings) as assistant:
+            serve_web(assistant, web, sockets, announce=announce)
     return True
 
 

@@ -301,19 +301,20 @@ def _apps(options: argparse.Namespace, commands: Commands) -> tuple[int, str]:
 def _mcp(options: argparse.Namespace, commands: Commands) -> tuple[int, str]:
     import anyio
 
+    from web.listening import bound_address
     from web.mcp import serve_http, serve_stdio
 
-    assistant = commands.open_assistant()
     if options.http:
-        serve_http(
-            assistant,
-            host=options.host,
-            port=options.port,
-            root_path=options.root_path,
-            allowed_hosts=commands.allowed_hosts,
-        )
+        with bound_address(options.host, options.port, commands.language) as sockets:
+            serve_http(
+                commands.open_assistant(),
+                sockets,
+                host=options.host,
+                root_path=options.root_path,
+                allowed_hosts=commands.allowed_hosts,
+            )
     else:
-        anyio.run(serve_stdio, assistant)
+        anyio.run(serve_stdio, commands.open_assistant())
     return EXIT_ANSWERED, ""
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from corpus.messages import message, printable
 from retrieval.datatypes import Language
@@ -22,11 +24,26 @@ class AddressError(ValueError):
     """An address that cannot be listened on. The message says why and what to do, in the operator's language."""
 
 
-def bind_address(host: str, port: int, language: Language) -> list[socket.socket]:
-    """Return a bound socket for every address that ``host`` stands for; nobody listens on them yet.
+@contextmanager
+def bound_address(host: str, port: int, language: Language) -> Iterator[list[socket.socket]]:
+    """Give a bound socket for every address that ``host`` stands for, closed at the end; nobody listens on them yet.
 
-    :raises AddressError: if there is no such host, it is another machine's, or the port is taken or not for this user.
+    :raises AddressError: if there is no such host, it is another machine's, or the port is taken, by then or
+        meanwhile, or not for this user.
     """
+    sockets = _bind(host, port, language)
+    try:
+        yield sockets
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:  # two that were bound at once: the second one fails when it listens
+            raise
+        raise _unusable(error, host, port, language) from error
+    finally:
+        for one in sockets:
+            one.close()
+
+
+def _bind(host: str, port: int, language: Language) -> list[socket.socket]:
     try:
         if not host:  # the system would take it for every address that the machine has
             raise socket.gaierror
@@ -48,7 +65,7 @@ def bind_address(host: str, port: int, language: Language) -> list[socket.socket
     except OSError as error:
         for taken in bound:
             taken.close()
-        raise unusable_address(error, host, port, language) from error
+        raise _unusable(error, host, port, language) from error
     return bound
 
 
@@ -65,8 +82,7 @@ def _bound(family: socket.AddressFamily, address: tuple[object, ...]) -> socket.
     return own
 
 
-def unusable_address(error: OSError, host: str, port: int, language: Language) -> AddressError:
-    """Return what to tell the operator whose address the system refuses with ``error``."""
+def _unusable(error: OSError, host: str, port: int, language: Language) -> AddressError:
     reason = _REASONS.get(error.errno or 0, "address_refused")
     refused = error.strerror or type(error).__name__
     return AddressError(message(f"settings.{reason}", language, host=printable(host), port=port, reason=refused))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from socket import socket
 from typing import TYPE_CHECKING, Any
 
 from anyio import to_thread
@@ -149,13 +151,19 @@ def create_http_app(assistant: Assistant, *, allowed_hosts: Sequence[str] | None
 
 
 def serve_http(
-    assistant: Assistant, *, host: str, port: int, root_path: str, allowed_hosts: Sequence[str] = ()
+    assistant: Assistant, sockets: list[socket], *, host: str, root_path: str, allowed_hosts: Sequence[str] = ()
 ) -> None:
-    """Serve the tools over HTTP until interrupted; ``allowed_hosts`` are those that the operator names."""
+    """Serve the tools over HTTP until interrupted.
+
+    :param sockets: bound to ``host`` (see :func:`web.listening.bound_address`).
+    :param allowed_hosts: those that the operator names.
+    """
     import uvicorn
 
     app = create_http_app(assistant, allowed_hosts=choose_hosts(host, allowed_hosts), root_path=root_path)
-    uvicorn.run(app, host=host, port=port, log_level="warning", access_log=False, server_header=False)
+    config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)
+    with suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run(sockets)
 
 
 def _describe(name: str, tool: PolicyTool) -> Tool:

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, ExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from socket import socket
 from typing import TYPE_CHECKING, Any
 
 from index.errors import IndexMismatchError, IndexNotBuiltError, StoreUnreachableError
 from web.admission import ANSWERING, MAX_QUESTIONS, Admission
 from web.files import files_version
+from web.limits import Limiter, Rates
 from web.security import LOOPBACK_HOSTS, SecurityMiddleware
 from web.sites import Sites
+from web.tokens import Tokens
 
 if TYPE_CHECKING:
+    from ipaddress import IPv4Network, IPv6Network
+
     from fastapi import FastAPI
 
     from retrieval import Assistant
@@ -34,6 +39,8 @@ class WebSettings:
     ``root_path`` is the sub-path that a proxy puts the site under, such as ``/wentiao``; ``allowed_hosts`` are the
     names that the site answers to, ``None`` for any (see :func:`web.security.choose_hosts`). ``answering`` questions
     are answered at once and ``max_questions`` are taken in, in each process (see :class:`web.admission.Admission`).
+    ``rates`` are what a client may ask for (see :mod:`web.limits`), which is told apart by its address, as those of
+    ``proxies`` give it. ``tokens`` are what programs need one of (see :mod:`web.tokens`), ``None`` for none.
     """
 
     root_path: str = ""
@@ -41,6 +48,9 @@ class WebSettings:
     allowed_hosts: tuple[str, ...] | None = LOOPBACK_HOSTS
     max_questions: int = MAX_QUESTIONS
     answering: int = ANSWERING
+    rates: Rates = field(default_factory=Rates)
+    proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    tokens: Tokens | None = None
 
 
 def create_app(assistant: Assistant, settings: WebSettings) -> FastAPI:
@@ -83,62 +93,104 @@ def create_app(assistant: Assistant, settings: WebSettings) -> FastAPI:
     app.add_middleware(PinnedGeneration, assistant=assistant)
     app.add_middleware(Admission, max_questions=settings.max_questions, answering=settings.answering)
     app.add_middleware(PageRewriter, version=files_version())
-    app.add_middleware(SecurityMiddleware, allowed_hosts=settings.allowed_hosts, root_path=settings.root_path)
+    app.add_middleware(
+        SecurityMiddleware,
+        allowed_hosts=settings.allowed_hosts,
+        root_path=settings.root_path,
+        limiter=Limiter(settings.rates),
+        tokens=settings.tokens,
+    )
     app.add_middleware(GZipMiddleware)
     return app
 
 
-def serve(assistant: Assistant, settings: WebSettings, *, host: str = "127.0.0.1", port: int = 7860) -> None:
+def serve(
+    assistant: Assistant,
+    settings: WebSettings,
+    sockets: list[socket],
+    *,
+    announce: Callable[[], None] = lambda: None,
+) -> None:
     """Serve until interrupted: one process, no access log (an operator's proxy keeps one, without bodies).
 
     What a maintainer changes in the index meanwhile is answered from without a restart.
+
+    :param sockets: bound, as by :func:`web.listening.bound_address`.
+    :param announce: called once questions are taken there.
+    :raises OSError: if another process has come to listen there meanwhile.
     """
     import uvicorn
 
     from web.generation import following
 
+    class AnnouncedServer(uvicorn.Server):
+        async def startup(self, sockets: list[socket] | None = None) -> None:
+            await super().startup(sockets)
+            announce()
+
     app = create_app(assistant, settings)
-    with following(assistant):
-        uvicorn.run(app, host=host, port=port, log_level="warning", access_log=False, server_header=False)
+    config = uvicorn.Config(app, **uvicorn_settings(settings.proxies))
+    with following(assistant), suppress(KeyboardInterrupt):
+        AnnouncedServer(config).run(sockets)
 
 
 def serve_many(
     opening: Callable[[], AbstractContextManager[Assistant]],
     settings: WebSettings,
+    sockets: list[socket],
     *,
-    host: str = "127.0.0.1",
-    port: int = 7860,
     workers: int,
+    announce: Callable[[], None] = lambda: None,
 ) -> bool:
     """Serve from several processes on one port until interrupted; each is like that of :func:`serve`.
 
     A process that dies is started again. One that cannot open its assistant, for whatever reason, ends them all.
 
     :param opening: opens an assistant in each process; it is pickled on its way there.
+    :param sockets: bound, as by :func:`web.listening.bound_address`.
+    :param announce: called once the first of the processes takes questions there.
     :return: whether they served until they were told to stop.
     """
     import uvicorn
     from uvicorn.config import STARTUP_FAILURE
     from uvicorn.supervisors import Multiprocess
 
+    class AnnouncedProcesses(Multiprocess):
+        is_announced = False
+
+        def keep_subprocess_alive(self) -> None:
+            super().keep_subprocess_alive()
+            if not self.is_announced and any(process.is_ready(timeout=1) for process in self.processes):
+                self.is_announced = True
+                announce()
+
     config = uvicorn.Config(
         partial(open_app, opening, settings),
         factory=True,
-        host=host,
-        port=port,
         workers=workers,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
+        **uvicorn_settings(settings.proxies),
         timeout_worker_healthcheck=WORKER_PATIENCE,
     )
-    listening = config.bind_socket()
-    try:
-        supervisor = Multiprocess(config, [listening])
-        supervisor.run()
-    finally:
-        listening.close()
+    supervisor = AnnouncedProcesses(config, sockets)
+    supervisor.run()
     return not any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes)
+
+
+def uvicorn_settings(proxies: Sequence[IPv4Network | IPv6Network]) -> dict[str, Any]:
+    """Return how uvicorn is set wherever we serve: quiet, stalled connections closed, proxies believed that are named.
+
+    By itself uvicorn believes whoever asks from 127.0.0.1, or whom ``FORWARDED_ALLOW_IPS`` names.
+    """
+    from web.connections import Connections
+
+    return {
+        "http": Connections(proxies=proxies),
+        "ws": "none",  # the page opens no web socket, and no time limit of ours would hold for one
+        "forwarded_allow_ips": [str(network) for network in proxies],
+        "log_level": "warning",
+        "access_log": False,
+        "server_header": False,
+    }
 
 
 def open_app(opening: Callable[[], AbstractContextManager[Assistant]], settings: WebSettings) -> FastAPI:

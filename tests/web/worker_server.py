@@ -11,6 +11,7 @@ from pathlib import Path
 from index.batching import BatchingEncoder
 from index.encoder import FakeEncoder
 from retrieval import Assistant
+from web.listening import bound_address
 from web.server import WebSettings, serve_many
 
 
@@ -24,5 +25,12 @@ def opened(index: Path) -> Iterator[Assistant]:
 
 
 if __name__ == "__main__":
-    served = serve_many(partial(opened, Path(sys.argv[1])), WebSettings(), port=int(sys.argv[2]), workers=2)
+    with bound_address("127.0.0.1", int(sys.argv[2]), "en") as sockets:
+        served = serve_many(
+            partial(opened, Path(sys.argv[1])),
+            WebSettings(),
+            sockets,
+            workers=2,
+            announce=lambda: print("ready", flush=True),  # noqa: T201 - read by the test
+        )
     sys.exit(0 if served else 3)
