@@ -11,10 +11,11 @@ from functools import partial
 
 from corpus.messages import message, printable
 from retrieval import Assistant
-from web.cli import EXIT_UNUSABLE, Commands, ProgressBar, run
+from web.cli import EXIT_USAGE, Commands, ProgressBar, run
 from web.cli_index import build_index, prepare_index
 from web.security import choose_hosts
 from web.settings import Settings
+from web.tokens import Tokens
 
 
 def open_assistant(settings: Settings) -> Assistant:
@@ -50,16 +51,15 @@ def serve(settings: Settings, host: str, port: int, root_path: str, workers: int
     from web.server import WebSettings, serve_many
     from web.server import serve as serve_web
     from web.sites import load_sites
-    from web.tokens import load_tokens
 
     web = WebSettings(
         root_path=root_path,
-        sites=load_sites(settings.sites),
+        sites=load_sites(settings.sites, settings.language),
         allowed_hosts=choose_hosts(host, settings.allowed_hosts),
         max_questions=settings.max_questions or WebSettings.max_questions,
         rates=settings.rates,
         proxies=settings.proxies,
-        tokens=load_tokens(settings.tokens_file),
+        tokens=_tokens(settings),
     )
     if workers > 1 and settings.store and settings.store.endswith(".db"):
         raise ValueError(
@@ -80,6 +80,16 @@ def serve(settings: Settings, host: str, port: int, root_path: str, workers: int
     return True
 
 
+def _tokens(settings: Settings) -> Tokens | None:
+    from web.tokens import load_tokens
+
+    try:
+        return load_tokens(settings.tokens_file)
+    except OSError as error:
+        values = {"path": printable(settings.tokens_file), "reason": error.strerror or type(error).__name__}
+        raise ValueError(message("settings.tokens_unreadable", settings.language, **values)) from error
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command ``wentiao``; return its exit code."""
     from index.encoder import load_encoder
@@ -90,7 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = Settings.from_environment()
     except ValueError as error:
         sys.stderr.write(f"wentiao: {error}\n")
-        return EXIT_UNUSABLE
+        return EXIT_USAGE
     commands = Commands(
         open_assistant=lambda: open_assistant(settings),
         serve=partial(serve, settings),

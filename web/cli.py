@@ -6,6 +6,7 @@ import argparse
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
@@ -16,7 +17,7 @@ from retrieval.question import detect_language
 from web.cli_corpus import CHANGING, Workbench, run_corpus, take_corpus, take_index
 from web.cli_stages import run_profiled
 from web.evidence import NotEvidenceError, check_evidence, read_evidence
-from web.settings import MOST_WORKERS
+from web.settings import MOST_WORKERS, read_root_path
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -157,7 +158,10 @@ def _take_address(parser: argparse.ArgumentParser, commands: Commands) -> None:
         "--port", type=_port, default=commands.default_port, help="port to listen on (default %(default)s)"
     )
     parser.add_argument(
-        "--root-path", default=commands.default_root_path, help="path prefix that a reverse proxy takes off"
+        "--root-path",
+        type=partial(_root_path, commands.language),
+        default=commands.default_root_path,
+        help="path prefix that a reverse proxy takes off, such as /wentiao",
     )
 
 
@@ -401,6 +405,13 @@ def _port(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 65535:
         raise argparse.ArgumentTypeError(f"a port is a number from 1 to 65535, got {text!r}")
     return int(text)
+
+
+def _root_path(language: Language, text: str) -> str:
+    try:
+        return read_root_path("--root-path", text, language)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _worker_count(text: str) -> int:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 
+from corpus.messages import message
 from retrieval.datatypes import Language
 from web.limits import Rates
 from web.security import HOST_NAME
@@ -14,6 +16,8 @@ from web.security import HOST_NAME
 MOST_WORKERS = 64  # processes of half a gigabyte each; a slip of the keyboard shall not fill the machine
 THIS_MACHINE = "127.0.0.1,::1"
 HIGHEST_RATE = 10_000_000  # a minute
+ROOT_PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)*/?")  # it stands in pages and is compared with paths
+STORES = ("milvus://", "milvus+https://")
 
 
 @dataclass(frozen=True)
@@ -46,61 +50,96 @@ class Settings:
         ``_PROXIES`` the addresses or networks, comma between, of the proxies that say which address a request came
         from (this machine's, if not set; empty for none), and ``_TOKENS_FILE`` makes programs need a token for the API
         (see :mod:`web.tokens`). The command speaks the language of ``LC_ALL`` or ``LANG``: Chinese or English.
+
+        :raises ValueError: if one cannot be meant; the message names it, in the operator's language.
         """
         get = os.environ.get
-        port = _number("WENTIAO_PORT", get("WENTIAO_PORT"), 65535)
-        workers = _number("WENTIAO_WORKERS", get("WENTIAO_WORKERS"), MOST_WORKERS)
-        max_questions = _number("WENTIAO_MAX_QUESTIONS", get("WENTIAO_MAX_QUESTIONS"), 100_000)
+        language = terminal_language()
+        port = _number("WENTIAO_PORT", get("WENTIAO_PORT"), language, 65535)
+        workers = _number("WENTIAO_WORKERS", get("WENTIAO_WORKERS"), language, MOST_WORKERS)
+        max_questions = _number("WENTIAO_MAX_QUESTIONS", get("WENTIAO_MAX_QUESTIONS"), language, 100_000)
         allowed_hosts = tuple(
             name.strip().lower() for name in get("WENTIAO_ALLOWED_HOSTS", "").split(",") if name.strip()
         )
         for name in allowed_hosts:
             if not HOST_NAME.fullmatch(name):
-                expected = "such as wentiao.example.cn (without scheme, port and path), comma between"
-                raise ValueError(f"WENTIAO_ALLOWED_HOSTS must be host names {expected}, got {name!r}")
-        rates = (_number(f"WENTIAO_{name}", get(f"WENTIAO_{name}"), HIGHEST_RATE, 0) for name in ("RATE", "RATE_ALL"))
-        rate, rate_all = rates
+                raise ValueError(message("settings.allowed_host", language, given=repr(name)))
+        rate, rate_all = (
+            _number(name, get(name), language, HIGHEST_RATE, 0) for name in ("WENTIAO_RATE", "WENTIAO_RATE_ALL")
+        )
         index, sites = get("WENTIAO_INDEX"), get("WENTIAO_SITES")
         return cls(
-            host=get("WENTIAO_HOST", cls.host),
+            host=get("WENTIAO_HOST") or cls.host,
             port=port or cls.port,
             workers=workers or cls.workers,
             max_questions=max_questions,
-            root_path=get("WENTIAO_ROOT_PATH", cls.root_path),
+            root_path=read_root_path("WENTIAO_ROOT_PATH", get("WENTIAO_ROOT_PATH", cls.root_path), language),
             index=Path(index) if index else None,
-            model=get("WENTIAO_MODEL"),
-            store=get("WENTIAO_STORE"),
+            model=_model(get("WENTIAO_MODEL"), language),
+            store=_store(get("WENTIAO_STORE"), language),
             sites=Path(sites) if sites else None,
             allowed_hosts=allowed_hosts,
-            proxies=_networks("WENTIAO_PROXIES", get("WENTIAO_PROXIES", THIS_MACHINE)),
+            proxies=_networks("WENTIAO_PROXIES", get("WENTIAO_PROXIES", THIS_MACHINE), language),
             rates=Rates(Rates.client if rate is None else rate, Rates.all if rate_all is None else rate_all),
             tokens_file=Path(tokens) if (tokens := get("WENTIAO_TOKENS_FILE")) else None,
-            language=_terminal_language(get("LC_ALL") or get("LC_MESSAGES") or get("LANG") or ""),
+            language=language,
         )
 
 
-def _number(name: str, given: str | None, largest: int, smallest: int = 1) -> int | None:
+def terminal_language() -> Language:
+    """Return the language of the operator's terminal, English where it is none of ours."""
+    locale = next(filter(None, map(os.environ.get, ("LC_ALL", "LC_MESSAGES", "LANG"))), "")
+    if not locale.startswith("zh"):
+        return "en"
+    return "zh-Hant" if locale.startswith(("zh_TW", "zh_HK", "zh_MO")) else "zh"
+
+
+def read_root_path(name: str, given: str, language: Language) -> str:
+    """Return the path that a proxy takes off, without a slash last: empty, or such as ``/wentiao``.
+
+    :param name: of the setting or option that gave it.
+    :raises ValueError: if it is no such path.
+    """
+    if not ROOT_PATH.fullmatch(given):
+        raise ValueError(message("settings.root_path", language, name=name, given=repr(given)))
+    return given.rstrip("/")
+
+
+def _number(name: str, given: str | None, language: Language, largest: int, smallest: int = 1) -> int | None:
     if given is None:
         return None
     if not given.isdecimal() or not smallest <= int(given) <= largest:
-        raise ValueError(f"{name} must be a number from {smallest} to {largest}, got {given!r}")
+        values = {"name": name, "smallest": smallest, "largest": largest, "given": repr(given)}
+        raise ValueError(message("settings.number", language, **values))
     return int(given)
 
 
-def _networks(name: str, given: str) -> tuple[IPv4Network | IPv6Network, ...]:
+def _model(given: str | None, language: Language) -> str | None:
+    """Return the model as it was given; what is no path is the name of one in the hub's cache."""
+    if not given:
+        return None
+    folder = Path(given)
+    if folder.is_dir():
+        if not (folder / "config.json").exists() and not (folder / "modules.json").exists():
+            raise ValueError(message("settings.model_none", language, path=repr(given)))
+    elif folder.is_absolute() or given.startswith((".", "~")) or len(folder.parts) > 2 or folder.exists():
+        raise ValueError(message("settings.model_missing", language, path=repr(given)))
+    return given
+
+
+def _store(given: str | None, language: Language) -> str | None:
+    if given and not given.startswith(STORES) and not given.endswith(".db"):
+        raise ValueError(message("settings.store", language, given=repr(given)))
+    return given or None
+
+
+def _networks(name: str, given: str, language: Language) -> tuple[IPv4Network | IPv6Network, ...]:
     networks = []
     for one in filter(None, map(str.strip, given.split(","))):
         try:
             networks.append(ip_network(one, strict=False))
         except ValueError as exc:
-            expected = "such as 10.0.0.7 or 172.16.0.0/12, comma between"
-            raise ValueError(f"{name} must be addresses or networks {expected}, got {one!r}") from exc
+            raise ValueError(message("settings.networks", language, name=name, given=repr(one))) from exc
         if not networks[-1].prefixlen:
-            raise ValueError(f"{name} must name the proxies, got {one!r}: anybody could then say to be anyone")
+            raise ValueError(message("settings.every_network", language, name=name, given=repr(one)))
     return tuple(networks)
-
-
-def _terminal_language(locale: str) -> Language:
-    if not locale.startswith("zh"):
-        return "en"
-    return "zh-Hant" if locale.startswith(("zh_TW", "zh_HK", "zh_MO")) else "zh"

@@ -24,8 +24,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from corpus.messages import message
-from retrieval.datatypes import MAX_ROWS, Answer, Row, Turn
+from corpus.messages import message, printable
+from retrieval.datatypes import MAX_ROWS, Answer, Language, Row, Turn
 
 if TYPE_CHECKING:
     from retrieval import Assistant
@@ -34,6 +34,7 @@ ANY_ORIGIN = "*"
 SITE_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 ORIGIN = re.compile(r"https?://(?:[a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:]+\])(?::[0-9]{1,5})?")
 MIN_SECRET_CHARACTERS = 32
+MOST_TOLD = 10  # apps of the index, in a message
 SCOPE_SECONDS = 3600  # the frame fetches a new one by itself; a site struck off the settings is out within the hour
 
 
@@ -50,11 +51,13 @@ class Sites:
     """The operator's sites by name. No setting at all is valid: the widget then works on our own origin only.
 
     ``secret`` signs the scopes. One that is drawn at the start serves a single process; several processes, on one
-    machine or many, need the same one from the settings, or each refuses what another signed.
+    machine or many, need the same one from the settings, or each refuses what another signed. ``language`` is the
+    operator's.
     """
 
     by_name: Mapping[str, Site] = field(default_factory=dict)
     secret: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
+    language: Language = "en"
 
 
 class ScopeError(PermissionError):
@@ -70,56 +73,77 @@ class AppOutsideScopeError(PermissionError):
         self.apps = tuple(apps)
 
 
-def load_sites(path: Path | None) -> Sites:
+def load_sites(path: Path | None, language: Language = "en") -> Sites:
     """Read the operator's settings; without a file there are no sites.
 
-    :raises OSError: if the file cannot be read.
-    :raises ValueError: if it is no TOML, or a name, origin, app list or secret in it is not usable.
+    :param language: the operator's.
+    :raises ValueError: if the file cannot be read or is no TOML, or a name, origin, app list or secret in it is not
+        usable; the message names the setting and the file.
     """
     if path is None:
         return Sites()
+    shown = printable(path)
     try:
         settings = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as exc:
+        raise ValueError(message("settings.sites_missing", language, path=shown)) from exc
+    except OSError as exc:
+        reason = exc.strerror or type(exc).__name__
+        raise ValueError(message("settings.sites_unreadable", language, path=shown, reason=reason)) from exc
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-        raise ValueError(f"{path} is not TOML: {exc}") from exc
-    _allow_only(settings, {"secret", "sites"}, str(path))
+        raise ValueError(message("settings.sites_no_toml", language, path=shown, reason=printable(exc))) from exc
+    try:
+        return _sites(settings, language)
+    except _FaultError as exc:
+        raise ValueError(message("settings.sites_fault", language, path=shown, fault=printable(exc))) from exc
+
+
+class _FaultError(ValueError):
+    """What is wrong in the file, in the operator's language, without the file's name."""
+
+    def __init__(self, fault: str, language: Language, /, **values: object) -> None:
+        super().__init__(message(f"settings.sites_{fault}", language, **values))
+
+
+def _sites(settings: Mapping[str, Any], language: Language) -> Sites:
+    _allow_only(settings, {"secret", "sites"}, "", language)
     tables = settings.get("sites", {})
     if not isinstance(tables, dict):
-        raise ValueError(f"{path}: sites must be tables such as [sites.shop], got {tables!r}")
-    by_name = {name: _site(name, table) for name, table in tables.items()}
+        raise _FaultError("tables", language, given=repr(tables))
+    by_name = {name: _site(name, table, language) for name, table in tables.items()}
     secret = settings.get("secret")
     if secret is None:
-        return Sites(by_name)
+        return Sites(by_name, language=language)
     if not isinstance(secret, str) or len(secret) < MIN_SECRET_CHARACTERS:
-        raise ValueError(f"{path}: secret must be a string of at least {MIN_SECRET_CHARACTERS} characters")
-    return Sites(by_name, secret.encode())
+        raise _FaultError("secret", language, least=MIN_SECRET_CHARACTERS)
+    return Sites(by_name, secret.encode(), language)
 
 
-def _allow_only(table: Mapping[str, Any], allowed: set[str], place: str) -> None:
+def _allow_only(table: Mapping[str, Any], allowed: set[str], place: str, language: Language) -> None:
     if unknown := sorted(table.keys() - allowed):
-        raise ValueError(f"{place}: {', '.join(unknown)} is not a setting; allowed: {', '.join(sorted(allowed))}")
+        raise _FaultError(
+            "unknown", language, place=place, unknown=", ".join(unknown), allowed=", ".join(sorted(allowed))
+        )
 
 
-def _site(name: str, table: object) -> Site:
-    place = f"[sites.{name}]"
+def _site(name: str, table: object, language: Language) -> Site:
     if not SITE_NAME.fullmatch(name):
-        raise ValueError(f"{place}: a site's name has 1 to 64 letters, digits, - and _")
+        raise _FaultError("name", language, name=name)
     if not isinstance(table, dict):
-        raise ValueError(f"{place} must be a table with origins and apps, got {table!r}")
-    _allow_only(table, {"origins", "apps"}, place)
-    origins = _names(table.get("origins"), f"{place} origins")
+        raise _FaultError("table", language, name=name, given=repr(table))
+    _allow_only(table, {"origins", "apps"}, f"[sites.{name}]: ", language)
+    origins = _names(table, name, "origins", language)
     if origins != (ANY_ORIGIN,):
         for origin in origins:
             if not ORIGIN.fullmatch(origin):
-                expected = "such as https://www.example.cn (scheme, host, port if any, lower case, no path)"
-                raise ValueError(f'{place}: {origin!r} is not an origin {expected}, nor is it "*" alone')
-    apps = table.get("apps")
-    return Site(origins, None if apps is None else _names(apps, f"{place} apps"))
+                raise _FaultError("origin", language, name=name, given=repr(origin))
+    return Site(origins, _names(table, name, "apps", language) if "apps" in table else None)
 
 
-def _names(value: object, place: str) -> tuple[str, ...]:
+def _names(table: Mapping[str, Any], site: str, key: str, language: Language) -> tuple[str, ...]:
+    value = table.get(key)
     if not isinstance(value, list) or not value or not all(isinstance(name, str) for name in value):
-        raise ValueError(f"{place} must be a list of at least one string, got {value!r}")
+        raise _FaultError("list", language, name=site, entry=key, given=repr(value))
     return tuple(dict.fromkeys(value))
 
 
@@ -129,12 +153,21 @@ def resolve_apps(sites: Sites, assistant: Assistant) -> Sites:
     :raises ValueError: if a site names an app that is not in the index.
     """
 
-    def resolve(site: Site) -> Site:
+    def resolve(name: str, site: Site) -> Site:
         if site.apps is None:
             return site
-        return replace(site, apps=tuple(dict.fromkeys(assistant.policy(app).app for app in site.apps)))
+        return replace(site, apps=tuple(dict.fromkeys(_named(app, name) for app in site.apps)))
 
-    return replace(sites, by_name={name: resolve(site) for name, site in sites.by_name.items()})
+    def _named(app: str, site: str) -> str:
+        try:
+            return assistant.policy(app).app
+        except ValueError as exc:
+            held = "、".join(assistant.apps()[:MOST_TOLD])
+            raise ValueError(
+                message("settings.sites_app", sites.language, name=site, app=printable(app), apps=printable(held))
+            ) from exc
+
+    return replace(sites, by_name={name: resolve(name, site) for name, site in sites.by_name.items()})
 
 
 def sign_scope(site: str, secret: bytes, *, expires: int) -> str:

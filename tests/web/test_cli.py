@@ -208,7 +208,8 @@ def test_the_help_says_what_the_exit_codes_mean_and_gives_examples(wentiao, caps
 @pytest.mark.parametrize("port", ["0", "65536", "http", "-1", ""])
 def test_a_port_in_the_environment_that_is_none_stops_the_command(monkeypatch, capsys, port):
     monkeypatch.setenv("WENTIAO_PORT", port)
-    assert composition.main(["apps"]) == EXIT_UNUSABLE
+    monkeypatch.setenv("LC_ALL", "C")
+    assert composition.main(["apps"]) == EXIT_USAGE
     assert f"1 to 65535, got {port!r}" in capsys.readouterr().err
 
 

@@ -95,8 +95,11 @@ def test_without_settings_there_are_no_sites_and_a_secret_of_this_process() -> N
 def test_settings_that_cannot_be_meant_are_refused(tmp_path: Path, settings: str, complaint: str) -> None:
     path = tmp_path / "sites.toml"
     path.write_text(settings, encoding="utf-8")
-    with pytest.raises(ValueError, match=re.escape(complaint)):
+    with pytest.raises(ValueError, match=re.escape(complaint)) as caught:
         load_sites(path)
+    assert str(caught.value).startswith(f"WENTIAO_SITES: {path}")
+    with pytest.raises(ValueError, match=re.escape(f"WENTIAO_SITES：{path}")):
+        load_sites(path, "zh")
 
 
 def test_apps_get_the_names_of_the_index_and_an_unknown_one_stops_the_start() -> None:
@@ -104,7 +107,7 @@ def test_apps_get_the_names_of_the_index_and_an_unknown_one_stops_the_start() ->
     alias = next(policy.aliases[0] for policy in fake.policies.values() if policy.aliases)
     resolved = resolve_apps(Sites({"a": Site(("*",), (alias,))}), fake)  # type: ignore[arg-type]
     assert resolved.by_name["a"].apps == (fake.policy(alias).app,)
-    with pytest.raises(ValueError, match="淘宝"):
+    with pytest.raises(ValueError, match=re.escape("WENTIAO_SITES: the app “淘宝” of [sites.a] is not in the index")):
         resolve_apps(Sites({"a": Site(("*",), ("淘宝",))}), fake)  # type: ignore[arg-type]
 
 

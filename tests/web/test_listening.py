@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+import app as composition
+from corpus.messages import message
+from retrieval.datatypes import Language
+from web.cli import EXIT_USAGE
+from web.listening import AddressError, bound_address, shown_address
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        yield other.getsockname()[1]
+
+
+@pytest.fixture
+def free() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.mark.parametrize("language", ["zh", "zh-Hant", "en"])
+def test_a_port_in_use_is_named_with_what_to_do(taken: int, language: Language) -> None:
+    with pytest.raises(AddressError) as caught, bound_address("127.0.0.1", taken, language):
+        pass
+    assert str(caught.value) == message("settings.port_in_use", language, host="127.0.0.1", port=taken)
+    assert str(taken) in str(caught.value) and "--port" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("host", "key"),
+    [
+        ("", "host_unknown"),
+        ("no such host.invalid", "host_unknown"),
+        ("a" * 64 + ".invalid", "host_unknown"),
+        ("192.0.2.1", "host_not_here"),  # for documentation: RFC 5737
+    ],
+)
+def test_a_host_that_is_none_of_this_machine_is_told(host: str, key: str, free: int) -> None:
+    with pytest.raises(AddressError) as caught, bound_address(host, free, "en"):
+        pass
+    assert str(caught.value) == message(f"settings.{key}", "en", host=host)
+
+
+def test_what_is_bound_is_not_listened_on_until_somebody_answers_and_is_free_afterwards(free: int) -> None:
+    with bound_address("127.0.0.1", free, "en") as [own]:
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", free)).close()
+        own.listen()
+        socket.create_connection(("127.0.0.1", free)).close()
+        with pytest.raises(AddressError), bound_address("127.0.0.1", free, "en"):
+            pass
+    with bound_address("127.0.0.1", free, "en"):  # at once, whatever the last connection left
+        pass
+
+
+def test_a_port_that_another_took_meanwhile_is_told_when_it_is_listened_on(free: int) -> None:
+    with (
+        pytest.raises(AddressError, match=f"port {free} of 127.0.0.1 is in use"),
+        bound_address("127.0.0.1", free, "en") as [own],
+        bound_address("127.0.0.1", free, "en") as [other],
+    ):
+        other.listen()
+        own.listen()
+    with pytest.raises(FileNotFoundError), bound_address("127.0.0.1", free, "en"):
+        raise FileNotFoundError("what is not the address's fault stays as it is")
+
+
+def test_a_server_that_cannot_begin_says_so_before_it_opens_anything_and_tells_no_address(
+    taken: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LC_ALL", "C")
+    monkeypatch.setattr(composition, "opened_for_many", None)
+    monkeypatch.setattr(composition, "open_assistant", None)
+    for arguments in (["serve"], ["serve", "--workers", "2"], ["mcp", "--http"]):
+        assert composition.main([*arguments, "--port", str(taken)]) == EXIT_USAGE
+        told = message("settings.port_in_use", "en", host="127.0.0.1", port=taken)
+        assert capsys.readouterr() == ("", f"wentiao: {told}\n")
+
+
+def test_an_address_is_shown_as_a_browser_takes_it() -> None:
+    assert shown_address("127.0.0.1", 7860, "") == "http://127.0.0.1:7860/"
+    assert shown_address("::1", 80, "/wentiao/") == "http://[::1]:80/wentiao/"
