@@ -162,20 +162,19 @@ def main(arguments: Sequence[str]) -> int:
     # People also type a word or two; the glossary's own wordings stand for those.
     keywords = [phrase for term in load_glossary() for phrase in (*term.zh[:1], *term.plain[:1], *term.en[:1])]
     off_topic = [str(row["question"]) for row in read_jsonl(Path("training/off_topic.jsonl"))]
+    asked = understand_all([one.question for one in own], resolver, glossary)
+    reranker = load_reranker(encoder.fingerprint)
     entry = {
-        "answers": fit_answers(
-            segments,
-            own,
-            understand_all([one.question for one in own], resolver, glossary),
-            encoder,
-            load_reranker(encoder.fingerprint),
-        ),
+        "answers": fit_answers(segments, own, asked, encoder, reranker),
         "on_topic": fit_on_topic(
             understand_all([*sample, *keywords], resolver, glossary),
             understand_all(off_topic, resolver, glossary),
             encoder,
         ),
     }
+    if reranker is not None:  # what decides where it fails
+        _log.info("without the second stage:")
+        entry["answers_alone"] = fit_answers(segments, own, asked, encoder, None)
     record = json.loads(options.out.read_text(encoding="utf-8")) if options.out.exists() else {}
     record[encoder.fingerprint] = entry
     options.out.write_text(json.dumps(record, sort_keys=True) + "\n", encoding="utf-8")

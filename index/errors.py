@@ -11,6 +11,10 @@ class IndexMismatchError(RuntimeError):
     """An index, or a file of it, is not what made it says. The message ends with the command that rebuilds it."""
 
 
+class StorageError(OSError):
+    """The disk or the system refuses to read or write an index. The message says which, and what to do."""
+
+
 class UnavailableError(RuntimeError):
     """What is asked for cannot be had now; ``retry_after`` is in how many seconds to come again."""
 
@@ -21,6 +25,13 @@ class UnavailableError(RuntimeError):
 
 class OverloadedError(UnavailableError):
     """More came than can be worked on in time."""
+
+
+class TimedOutError(UnavailableError):
+    """What was asked for took longer than it may, or something before it still does; nothing is known to be broken."""
+
+    def __init__(self, message: str, *, retry_after: float = 30.0) -> None:
+        super().__init__(message, retry_after=retry_after)
 
 
 class StoreUnreachableError(UnavailableError):

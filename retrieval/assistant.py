@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
@@ -22,13 +22,15 @@ from retrieval.apps import AppResolver, Resolution
 from retrieval.cells import Sounding
 from retrieval.datatypes import MAX_ROWS, Answer, Citation, Fact, Language, Passage, Profile, Row, Turn
 from retrieval.decide import Decision, answer_features, load_decision
+from retrieval.degraded import collecting, doing_without, in_order, note_failed
 from retrieval.gloss import Glosser
+from retrieval.limit import TimeLimit
 from retrieval.profile import all_phrasings, make_profile
 from retrieval.query import Asked, Glossary, understand
 from retrieval.question import detect_language, is_elliptical, is_gibberish, simplify, split_parts, well_formed
-from retrieval.rerank import Reranker, load_reranker, rank_twice
-from retrieval.search import FloatArray, Ranking, keep_clauses, merge, rank
-from retrieval.stages import stage
+from retrieval.rerank import Judgement, Reranker, load_reranker, prefer_answers
+from retrieval.search import FloatArray, Ranking, keep_clauses, merge, prefer_facts, rank
+from retrieval.stages import note_answer, stage
 from retrieval.topics import TopicClassifier, check_topics, cite_topic, load_topic_classifier, topic_facts
 
 if TYPE_CHECKING:
@@ -55,11 +57,12 @@ SIDE_MARGIN = 2.0  # standard deviations of score below the best at which a furt
 
 @dataclass(frozen=True)
 class Verdict:
-    """One app's ranking for one question, and how likely its best clause answers (0 to 1)."""
+    """One app's ranking for one question, how likely its best clause answers (0 to 1), and whether that is enough."""
 
     asked: Asked
     ranking: Ranking
     confidence: float
+    is_answered: bool
 
     @property
     def app(self) -> str:
@@ -86,12 +89,37 @@ class View:
         return self.generation.near_apps(vector, UNITS_PER_COMPARED * MOST_COMPARED)[:MOST_COMPARED]
 
     def near(self, vector: FloatArray) -> list[Segment]:
-        """Return the segments of the apps that hold the units nearest to a query, of a few apps all."""
+        """Return the segments of the apps that hold the units nearest to a query, of a few apps all.
+
+        One that is damaged is left out, which is noted as degraded.
+
+        :raises IndexMismatchError: if none is whole.
+        """
         with stage("dense"):
             names: Iterable[str] = self.segments
             if len(self.segments) > CANDIDATE_APPS:
                 names = self.generation.near_apps(vector, NEAR_UNITS)[:CANDIDATE_APPS]
-            return [self.segments[name] for name in names]
+            return self.whole(names)
+
+    def whole(self, names: Iterable[str]) -> list[Segment]:
+        """Return the segments of ``names`` without those that are damaged, which is noted as degraded.
+
+        :raises IndexMismatchError: if none is whole.
+        """
+        from index.errors import IndexMismatchError
+
+        found, damage = [], None
+        for name in names:
+            try:
+                found.append(self.segments[name])
+            except IndexMismatchError as error:
+                damage = error
+        if damage is not None:
+            if not found:
+                raise damage
+            _log.error("an app is left out of an answer: %s", damage)
+            note_failed("index")
+        return found
 
 
 _pinned: ContextVar[tuple[Assistant, View] | None] = ContextVar("pinned", default=None)
@@ -102,9 +130,12 @@ _Result = TypeVar("_Result")
 def _of_one_generation(
     method: Callable[Concatenate[Assistant, _Parameters], _Result],
 ) -> Callable[Concatenate[Assistant, _Parameters], _Result]:
-    """Let ``method`` see one generation from its beginning to its end."""
+    """Let ``method`` see one generation from its beginning to its end, and take no longer than it may."""
 
     @wraps(method)
+    def limited(self: Assistant, /, *arguments: _Parameters.args, **options: _Parameters.kwargs) -> _Result:
+        return self._in_time(lambda: pinned(self, *arguments, **options))
+
     def pinned(self: Assistant, /, *arguments: _Parameters.args, **options: _Parameters.kwargs) -> _Result:
         from index.errors import IndexMismatchError
 
@@ -119,7 +150,7 @@ def _of_one_generation(
         with self._held(self._newest):
             return method(self, *arguments, **options)
 
-    return pinned
+    return limited
 
 
 class Assistant:
@@ -138,6 +169,7 @@ class Assistant:
         decision: Decision,
         reranker: Reranker | None = None,
         topic_classifier: TopicClassifier | None = None,
+        limit: TimeLimit | None = None,
     ) -> None:
         self._newest = View(generation, resolver)
         self._encoder = encoder
@@ -146,6 +178,7 @@ class Assistant:
         self._decision = decision
         self._reranker = reranker
         self._topic_classifier = topic_classifier
+        self._limit = limit
 
     @classmethod
     def open(
@@ -155,6 +188,7 @@ class Assistant:
         encoder: Encoder | None = None,
         store: str | None = None,
         progress: Callable[[int, int], None] | None = None,
+        limit: TimeLimit | None = None,
     ) -> Assistant:
         """Open an index and the model that made it.
 
@@ -163,6 +197,7 @@ class Assistant:
         :param encoder: the model, if not the shipped one.
         :param store: where vectors are searched, if not in the index itself (see :func:`index.vectors.open_store`).
         :param progress: told while the default index is built: texts encoded, texts in all.
+        :param limit: of the time that an answer may take; what takes longer raises ``TimedOutError``.
         :raises IndexNotBuiltError: if there is no index at ``path``.
         :raises IndexMismatchError: if the index at ``path`` was made otherwise, or is damaged.
         :raises StoreUnreachableError: if the store does not answer.
@@ -185,7 +220,7 @@ class Assistant:
             _log.warning("declining is not calibrated for this model; run: python -m evaluation calibrate")
         reranker, topic_classifier = load_reranker(encoder.fingerprint), load_topic_classifier(encoder.fingerprint)
         resolver = _resolver_of(generation)
-        return cls(generation, encoder, resolver, load_glossary(), decision, reranker, topic_classifier)
+        return cls(generation, encoder, resolver, load_glossary(), decision, reranker, topic_classifier, limit)
 
     def refresh(self) -> bool:
         """Change to the newest generation of the index, if there is one since; return whether there was.
@@ -245,6 +280,12 @@ class Assistant:
             raise TypeError(f"question must be a string, got {type(question).__name__}")
         if top_k < 1:
             raise ValueError(f"top_k must be at least 1, got {top_k}")
+        with collecting() as failed:
+            answer = self._ask(question, app, history, top_k)
+        note_answer(answer.status)
+        return replace(answer, degraded=in_order(failed))
+
+    def _ask(self, question: str, app: str | None, history: Sequence[Turn | str], top_k: int) -> Answer:
         question = well_formed(question)
         language = detect_language(question)
         if is_gibberish(question):
@@ -274,10 +315,12 @@ class Assistant:
             return self._off_topic(known[0] if len(known) == 1 else None, language)
         if app is None and (named.across_apps or len(subjects) > 1):
             whole = self._whole(complete, sought)
-            rows, confidence = self._compare(subjects or self._view.compared(whole[1].vector), whole)
+            if of_all := not subjects:  # who names an app is told that it is damaged; who asks all gets the others
+                subjects = tuple(one.policy.app for one in self._view.whole(self._view.compared(whole[1].vector)))
+            rows, confidence = self._compare(subjects, whole)
             count = sum(row.status == "answered" for row in rows)
             lines = [message("answer.compared_count", language, total=len(rows), answered=count)]
-            if not subjects and len(rows) < len(self._segments):
+            if of_all and len(rows) < len(self._segments):
                 lines.append(message("answer.compared_nearest", language, total=len(self._segments), shown=len(rows)))
             return Answer("compared", None, language, "\n".join(lines), confidence, rows=rows)
         if subjects:
@@ -320,15 +363,16 @@ class Assistant:
         segments = [self._segment(app)] if app is not None else [self._segments[name] for name in subjects]
         if not segments:  # a topic is sought in every app: those near the query may say nothing on it
             segments = list(self._segments.values()) if classifier else self._view.near(encoded.vector)
-        if rerank:
-            with stage("rank_again"):
-                rankings = [rank_twice(segment, asked, encoded, self._reranker)[0] for segment in segments]
-        else:
-            rankings = [rank(segment, asked.query, encoded.vector) for segment in segments]
+        with collecting() as failed:
+            if rerank:
+                rankings = [self._rank(segment, (asked, encoded))[0] for segment in segments]
+            else:
+                rankings = [rank(segment, asked.query, encoded.vector) for segment in segments]
         if classifier:
             rankings = [keep_clauses(one, classifier.judge(one.segment).is_on(topics)) for one in rankings]
         best = merge(rankings, top_k=top_k)
-        return tuple(passage_of(ranking, ordinal, place) for place, (ranking, ordinal) in enumerate(best, start=1))
+        found = (passage_of(ranking, ordinal, place) for place, (ranking, ordinal) in enumerate(best, start=1))
+        return tuple(replace(passage, degraded=in_order(failed)) if failed else passage for passage in found)
 
     def compare(self, question: str, apps: Sequence[str] | None = None) -> tuple[Row, ...]:
         """Return what each app's policy says to ``question``, one row an app.
@@ -350,8 +394,8 @@ class Assistant:
             subjects = named.subjects or self.apps()
         else:
             subjects = tuple(dict.fromkeys(self._resolver.find(name) or well_formed(name) for name in apps))
-        judged = self._rows(subjects, (asked, self._encode(asked)), self._segments)
-        return (row for row, _ in judged)
+        rows = (row for row, _ in self._rows(subjects, (asked, self._encode(asked)), self._segments))
+        return iter(lambda: self._in_time(lambda: next(rows, None)), None)
 
     @property
     def knows_topics(self) -> bool:
@@ -361,14 +405,20 @@ class Assistant:
     def topics(self, app: str) -> Mapping[str, tuple[Topic, ...]]:
         """Return the practice topics of every clause of ``app``'s current version by clause id, none for some.
 
-        The mapping is empty where the model is another than the one that topics were trained for.
+        The mapping is empty where the model is another than the one that topics were trained for, and where the
+        classifier breaks.
 
         :raises ValueError: if ``app`` is not in the index.
         """
         segment = self._segment(app)
         if self._topic_classifier is None:
             return {}
-        judged = self._topic_classifier.judge(segment)
+        with doing_without("topics"):
+            return self._topics_by_clause(segment, self._topic_classifier)
+        return {}
+
+    def _topics_by_clause(self, segment: Segment, classifier: TopicClassifier) -> Mapping[str, tuple[Topic, ...]]:
+        judged = classifier.judge(segment)
         return {clause.clause_id: judged.topics(ordinal) for ordinal, clause in enumerate(segment.clauses)}
 
     @_of_one_generation
@@ -450,12 +500,11 @@ class Assistant:
         :raises ValueError: if the app is not in the index.
         """
         segment = self._segment(app)
-        verdicts = [self._judge(segment, one) for one in self._profile_phrasings]
-        soundings = [
-            Sounding(one.asked, one.ranking, one.confidence if self._is_answered(one) else 0.0) for one in verdicts
-        ]
+        with collecting() as failed:
+            verdicts = [self._judge(segment, one) for one in self._profile_phrasings]
+        soundings = [Sounding(one.asked, one.ranking, one.confidence if one.is_answered else 0.0) for one in verdicts]
         judged = self._topic_classifier.judge(segment) if self._topic_classifier else None
-        return make_profile(segment, soundings, judged)
+        return replace(make_profile(segment, soundings, judged), degraded=in_order(failed))
 
     def rendering(self, app: str, start: int, end: int, version: str | None = None) -> str | None:
         """Return the unofficial English of what ``app``'s policy says from ``start`` to ``end``; ``None`` without one.
@@ -582,15 +631,31 @@ class Assistant:
         whole = self._understand(text, sought[0][0].language)
         return whole, self._encode(whole)
 
-    def _judge(self, segment: Segment, sought: Sought) -> Verdict:
-        with stage("rank_again"):
-            ranking, judgement = rank_twice(segment, *sought, self._reranker)
-        with stage("decide"):
-            features = answer_features(ranking, sought[0], judgement)
-            return Verdict(sought[0], ranking, round(self._decision.answers.probability(features), 3))
+    def _in_time(self, call: Callable[[], _Result]) -> _Result:
+        return self._limit.run(call) if self._limit is not None else call()
 
-    def _is_answered(self, verdict: Verdict) -> bool:
-        return verdict.confidence >= self._decision.answers_threshold
+    def _rank(self, segment: Segment, sought: Sought) -> tuple[Ranking, Judgement | None]:
+        """Return the ranking of both stages, and what the second says of its best clauses.
+
+        Where the second breaks, the ranking is the first's, which is noted as degraded.
+        """
+        asked, encoded = sought
+        with stage("rank_again"):
+            ranking = rank(segment, asked.query, encoded.vector)
+            with doing_without("facts"):
+                ranking = prefer_facts(ranking, asked.wanted)
+            if self._reranker is not None:
+                with doing_without("second_stage"):
+                    judgement = self._reranker.judge(encoded, ranking)
+                    return prefer_answers(ranking, judgement), judgement
+            return ranking, None
+
+    def _judge(self, segment: Segment, sought: Sought) -> Verdict:
+        ranking, judgement = self._rank(segment, sought)
+        with stage("decide"):
+            features = _without_facts(lambda asked: answer_features(ranking, asked, judgement), sought[0])
+            failed = judgement is None and self._reranker is not None
+            return Verdict(sought[0], ranking, *self._decision.judge_answer(features, second_stage_failed=failed))
 
     def _judge_parts(
         self, segment: Segment, sought: Sequence[Sought], alone_sought: Sequence[Sought]
@@ -606,24 +671,25 @@ class Assistant:
         return verdicts
 
     def _answer(self, segment: Segment, verdicts: Sequence[Verdict], top_k: int) -> Answer:
-        if not any(map(self._is_answered, verdicts)):
+        if not any(verdict.is_answered for verdict in verdicts):
             return self._silent(max(verdicts, key=lambda verdict: verdict.confidence))
         citations: list[Citation] = []
         facts: list[Fact] = []
         lines: list[str] = []
         for verdict in verdicts:
             language = verdict.asked.language
-            if self._is_answered(verdict):
-                citation = cite(verdict.ranking, int(verdict.ranking.order[0]), verdict.asked)
-                found = facts_of(citation, verdict.asked.wanted)
+            if verdict.is_answered:
+                citation = _cite(verdict, int(verdict.ranking.order[0]))
+                found = _facts(citation, verdict.asked)
                 lines.append(answer_line(segment, citation, found, verdict.asked, self._glosser))
                 facts.extend(fact for fact in found if fact not in facts)
                 citations.append(citation)
             else:
                 lines.append(message("answer.part_silent", language, part=verdict.asked.question))
         most = max(top_k, len(distinct(citations)))
-        for verdict in filter(self._is_answered, verdicts):
-            citations.extend(self._side_citations(verdict, top_k))
+        for verdict in verdicts:
+            if verdict.is_answered:
+                citations.extend(self._side_citations(verdict, top_k))
         return Answer(
             status="answered",
             app=segment.policy.app,
@@ -638,7 +704,7 @@ class Assistant:
         ranking = verdict.ranking
         floor = ranking.score[ranking.order[0]] - SIDE_MARGIN * float(ranking.score.std())
         others = [int(ordinal) for ordinal in ranking.order[1 : 2 * top_k] if ranking.score[ordinal] >= floor]
-        return [cite(ranking, ordinal, verdict.asked) for ordinal in others]
+        return [_cite(verdict, ordinal) for ordinal in others]
 
     def _silent(self, verdict: Verdict) -> Answer:
         policy, language = verdict.ranking.segment.policy, verdict.asked.language
@@ -690,20 +756,39 @@ class Assistant:
         """Yield each subject's row, and how likely its best clause answers."""
         for app in subjects:
             if app in segments:
-                verdict = self._judge(segments[app], sought)
-                yield self._row(verdict), verdict.confidence
+                with collecting() as failed:
+                    verdict = self._judge(segments[app], sought)
+                    row = self._row(verdict)
+                yield replace(row, degraded=in_order(failed)), verdict.confidence
             else:
                 yield Row(app, "unknown_app", message("answer.unknown_app", sought[0].language, name=app)), 0.0
 
     def _row(self, verdict: Verdict) -> Row:
         language = verdict.asked.language
-        if not self._is_answered(verdict):
+        if not verdict.is_answered:
             return Row(verdict.app, "silent", message("answer.silent", language, app=verdict.app))
         with stage("answer"):
-            citation = cite(verdict.ranking, int(verdict.ranking.order[0]), verdict.asked)
-            facts = facts_of(citation, verdict.asked.wanted)
+            citation = _cite(verdict, int(verdict.ranking.order[0]))
+            facts = _facts(citation, verdict.asked)
             text = answer_line(verdict.ranking.segment, citation, facts, verdict.asked, self._glosser)
             return Row(verdict.app, "answered", text, facts, citation)
+
+
+def _without_facts(make: Callable[[Asked], _Result], asked: Asked) -> _Result:
+    """Return what ``make`` makes of a question; where it breaks, what it makes of one that asks for no fact."""
+    with doing_without("facts"):
+        return make(asked)
+    return make(replace(asked, wanted=()))
+
+
+def _cite(verdict: Verdict, ordinal: int) -> Citation:
+    return _without_facts(lambda asked: cite(verdict.ranking, ordinal, asked), verdict.asked)
+
+
+def _facts(citation: Citation, asked: Asked) -> tuple[Fact, ...]:
+    with doing_without("facts"):
+        return facts_of(citation, asked.wanted)
+    return ()
 
 
 def _is_name_alone(named: Resolution, text: str) -> bool:

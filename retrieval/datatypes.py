@@ -25,12 +25,23 @@ FactKind = Literal[
     "organisation",
 ]
 
+Degraded = Literal["second_stage", "topics", "facts", "index"]
+"""What may fail while a question is answered all the same: the second stage, a clause's topics, the facts of a quote,
+or the files of one app, which a question about all apps goes without."""
+
+DEGRADABLE: tuple[Degraded, ...] = ("second_stage", "topics", "facts", "index")
+
 MAX_ROWS = 8  # DESIGN.md: a question that names no app gets at most eight rows; what is offered to choose from, too
+
+
+LEFT_OUT_WHEN_EMPTY = ("degraded", "instance")
+"""Fields of payloads that are there where there is something to say; every other one always is."""
 
 
 def _plain(value: object) -> object:
     if is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+        given = {f.name: getattr(value, f.name) for f in fields(value)}
+        return {name: _plain(one) for name, one in given.items() if one or name not in LEFT_OUT_WHEN_EMPTY}
     if isinstance(value, (tuple, list)):
         return [_plain(item) for item in value]
     if isinstance(value, Mapping):
@@ -69,7 +80,10 @@ class Fact(Payload):
 
 @dataclass(frozen=True)
 class Passage(Payload):
-    """A clause that came back for a query; ``score`` is higher for better, ``rank`` counts from 1."""
+    """A clause that came back for a query; ``score`` is higher for better, ``rank`` counts from 1.
+
+    ``degraded`` names what failed while it was ranked; it is left out of the dictionary where nothing did.
+    """
 
     app: str
     policy_id: str
@@ -82,6 +96,7 @@ class Passage(Payload):
     end: int
     score: float
     rank: int
+    degraded: tuple[Degraded, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -136,13 +151,17 @@ class Citation(Payload):
 
 @dataclass(frozen=True)
 class Row(Payload):
-    """One app's line where several apps answer; ``citation`` is ``None`` where that app's policy is silent."""
+    """One app's line where several apps answer; ``citation`` is ``None`` where that app's policy is silent.
+
+    ``degraded`` names what failed while it was found; it is left out of the dictionary where nothing did.
+    """
 
     app: str
     status: Status
     text: str
     facts: tuple[Fact, ...] = ()
     citation: Citation | None = None
+    degraded: tuple[Degraded, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -150,7 +169,8 @@ class Answer(Payload):
     """The reply to a question; ``citations`` is empty unless ``status`` is ``answered``.
 
     ``confidence`` (0 to 1, calibrated) says how likely the best clause answers, for declines too. ``contact`` is the
-    operator's contact as the policy prints it.
+    operator's contact as the policy prints it. ``degraded`` names what failed while it was found, so that it is less
+    than it could be; it is left out of the dictionary where nothing did.
     """
 
     status: Status
@@ -163,6 +183,7 @@ class Answer(Payload):
     rows: tuple[Row, ...] = ()
     related: tuple[Passage, ...] = ()
     contact: str | None = None
+    degraded: tuple[Degraded, ...] = ()
 
 
 # -- The profile of an app ---------------------------------------------------------------------------------------------
@@ -247,13 +268,17 @@ class Cell(Payload):
 
 @dataclass(frozen=True)
 class Profile(Payload):
-    """What one version of an app's policy says on every matter of :data:`CELL_KEYS`, in that order."""
+    """What one version of an app's policy says on every matter of :data:`CELL_KEYS`, in that order.
+
+    ``degraded`` names what failed while it was made; it is left out of the dictionary where nothing did.
+    """
 
     app: str
     policy_id: str
     sha256: str
     date: str | None
     cells: tuple[Cell, ...]
+    degraded: tuple[Degraded, ...] = ()
 
     def cell(self, key: CellKey) -> Cell:
         """Return the cell ``key``.

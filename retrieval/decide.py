@@ -79,7 +79,8 @@ class Decision:
     """The two decisions and their thresholds, for one encoder.
 
     ``answers`` takes :func:`answer_features`; ``on_topic`` takes the query's vector and the number of glossary
-    concepts in the question.
+    concepts in the question. ``alone`` and ``alone_threshold`` stand in for ``answers`` and its threshold where there
+    is a second stage and it failed: by a margin of 0 every question would be answered, and with the same confidence.
     """
 
     answers: Logistic
@@ -87,6 +88,16 @@ class Decision:
     on_topic: Logistic
     on_topic_threshold: float
     calibrated: bool = True
+    alone: Logistic | None = None
+    alone_threshold: float = 0.5
+
+    def judge_answer(self, features: NDArray[np.float64], *, second_stage_failed: bool = False) -> tuple[float, bool]:
+        """Return how likely the best clause answers, to three decimals, and whether that is likely enough."""
+        fitted, threshold = self.answers, self.answers_threshold
+        if second_stage_failed and self.alone is not None:
+            fitted, threshold = self.alone, self.alone_threshold
+        likelihood = round(fitted.probability(features), 3)
+        return likelihood, likelihood >= threshold
 
     def is_on_topic(self, vector: NDArray[np.float32], concept_count: int) -> bool:
         """Say whether a question with that query vector and so many glossary concepts is one for a policy."""
@@ -96,14 +107,19 @@ class Decision:
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Decision:
         """Read one entry of ``decisions.json``."""
+        alone = record.get("answers_alone")
         return cls(
-            Logistic(
-                np.array([record["answers"]["weights"].get(name, 0.0) for name in FEATURES]), record["answers"]["bias"]
-            ),
+            _by_name(record["answers"]),
             record["answers"]["threshold"],
             Logistic(np.array(record["on_topic"]["weights"]), record["on_topic"]["bias"]),
             record["on_topic"]["threshold"],
+            alone=_by_name(alone) if alone else None,
+            alone_threshold=alone["threshold"] if alone else cls.alone_threshold,
         )
+
+
+def _by_name(record: Mapping[str, Any]) -> Logistic:
+    return Logistic(np.array([record["weights"].get(name, 0.0) for name in FEATURES]), record["bias"])
 
 
 def uncalibrated(dimension: int) -> Decision:

@@ -1,4 +1,4 @@
-"""Where the time of a question goes, stage by stage.
+"""Where the time of a question goes, stage by stage, and what came of it.
 
 >>> with recording() as times:
 ...     with stage("understand"):
@@ -16,6 +16,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from retrieval.datatypes import Status
+
 STAGES = ("understand", "encode", "dense", "lexical", "rank_again", "decide", "answer")
 """The stages of a question in the order of DESIGN.md's "From question to answer"; retrieval is dense and lexical."""
 
@@ -24,10 +26,12 @@ class Times(Mapping[str, float]):
     """Seconds by stage, each stage's own: what a stage inside another takes is that one's, and counts once.
 
     Stages of several threads may add to it; the whole is the wall time of the recording, known when that has ended.
+    ``statuses`` holds those of the answers that were given meanwhile, in their order.
     """
 
     def __init__(self) -> None:
         self.total: float = 0.0
+        self.statuses: list[Status] = []
         self._seconds: dict[str, float] = {}
         self._lock = threading.Lock()
 
@@ -78,6 +82,12 @@ def recording() -> Iterator[Times]:
     finally:
         times.total = time.perf_counter() - began
         _open.reset(token)
+
+
+def note_answer(status: Status) -> None:
+    """Tell whoever records that a question was answered so."""
+    if (outer := _open.get()) is not None:
+        outer.times.statuses.append(status)
 
 
 class stage:

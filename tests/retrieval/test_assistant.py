@@ -28,7 +28,7 @@ COVERED = decide(bias=-8.0, coverage=16.0)  # answers where a clause holds half 
 def weights_of_their_own():
     """The shipped weights are fitted to the real model; the small one knows spellings only, so words weigh more."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("retrieval.rerank.rank", partial(rank, weights=Weights(0.7, 3.0, 1.0)))
+        patch.setattr("retrieval.assistant.rank", partial(rank, weights=Weights(0.7, 3.0, 1.0)))
         yield
 
 

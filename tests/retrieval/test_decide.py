@@ -104,3 +104,23 @@ def test_the_shipped_decisions_fit_the_features():
         assert decision.on_topic.weights.shape == (385,)
         assert 0 < decision.answers_threshold < 1
         assert 0 < decision.on_topic_threshold < 1
+
+
+def test_where_the_second_stage_fails_the_decision_without_it_stands_in():
+    plain = np.zeros(len(FEATURES))
+    decision = Decision(
+        Logistic(plain, 0.0), 0.4, Logistic(plain, 0.0), 0.5, alone=Logistic(plain, -2.0), alone_threshold=0.2
+    )
+    assert decision.judge_answer(plain) == (0.5, True)
+    assert decision.judge_answer(plain, second_stage_failed=True) == (0.119, False)
+
+
+def test_the_shipped_decision_without_the_second_stage_uses_all_but_its_margin():
+    records = json.loads((files("retrieval") / "decisions.json").read_text(encoding="utf-8"))
+    for fingerprint, record in records.items():
+        if set(record["answers"]["weights"]) != {"margin"}:
+            continue
+        decision = load_decision(fingerprint, 384)
+        assert decision.alone is not None and decision.alone.weights[FEATURES.index("margin")] == 0
+        assert np.count_nonzero(decision.alone.weights) == len(FEATURES) - 1
+        assert 0 < decision.alone_threshold < 1

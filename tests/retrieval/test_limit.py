@@ -1,0 +1,147 @@
+"""A limit on time, seen on calls that wait at a gate."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
+
+import pytest
+
+from index.encoder import FakeEncoder
+from index.errors import TimedOutError
+from retrieval import Assistant
+from retrieval.limit import TimeLimit
+from retrieval.stages import recording, stage
+
+from ..conftest import Shelf, decide
+
+SOON = 0.05  # seconds
+LIMIT = 20.0  # seconds that nothing here takes
+number: ContextVar[int] = ContextVar("number", default=0)
+
+
+@pytest.fixture
+def gate() -> Iterator[threading.Event]:
+    gate = threading.Event()
+    yield gate
+    gate.set()
+
+
+def wait_until_free(limit: TimeLimit) -> None:
+    pause = threading.Event()
+    for _ in range(int(LIMIT * 1000)):
+        if not limit.left_behind:
+            return
+        pause.wait(0.001)
+    raise AssertionError(f"{limit.left_behind} calls are still there")
+
+
+def test_what_a_call_returns_or_raises_comes_back() -> None:
+    limit = TimeLimit(LIMIT)
+    assert limit.run(lambda: 7) == 7
+    with pytest.raises(KeyError, match="seven"):
+        limit.run(lambda: {}["seven"])
+    with pytest.raises(TimeoutError, match="its own"):
+        limit.run(lambda: (_ for _ in ()).throw(TimeoutError("its own")))
+    assert limit.left_behind == 0
+
+
+def test_a_call_that_hangs_is_left_behind_and_forgotten_when_it_ends(gate: threading.Event) -> None:
+    limit = TimeLimit(SOON)
+    with pytest.raises(TimedOutError, match=r"not answered within 0\.05 seconds") as told:
+        limit.run(gate.wait)
+    assert told.value.retry_after == 30
+    assert limit.left_behind == 1
+    assert limit.run(lambda: "the next is answered") == "the next is answered"
+    gate.set()
+    wait_until_free(limit)
+
+
+def test_where_too_many_hang_the_next_is_refused_without_a_thread(gate: threading.Event) -> None:
+    limit = TimeLimit(SOON, most_left_behind=3)
+    for _ in range(3):
+        with pytest.raises(TimedOutError):
+            limit.run(gate.wait)
+    before = threading.active_count()
+    patient = TimeLimit(LIMIT, most_left_behind=3)
+    patient._left_behind = 3
+    for refusing in (limit, patient):
+        with pytest.raises(TimedOutError, match="3 calls hang"):
+            refusing.run(gate.wait)
+    assert threading.active_count() == before
+    gate.set()
+    wait_until_free(limit)
+    assert limit.run(lambda: "again") == "again"
+
+
+def test_a_call_inside_another_runs_in_its_thread_and_sees_its_context() -> None:
+    limit = TimeLimit(LIMIT)
+    number.set(3)
+    names = limit.run(lambda: (threading.current_thread(), limit.run(threading.current_thread), number.get()))
+    assert names[0] is names[1] and names[0] is not threading.current_thread()
+    assert names[2] == 3
+
+
+def test_the_stages_of_a_call_are_recorded() -> None:
+    def call() -> None:
+        with stage("encode"):
+            pass
+
+    with recording() as times:
+        TimeLimit(LIMIT).run(call)
+    assert list(times) == ["encode"]
+
+
+class StuckEncoder(FakeEncoder):
+    """Waits at its gate where it is told to."""
+
+    def __init__(self, gate: threading.Event) -> None:
+        super().__init__()
+        self.gate = gate
+        self.stuck = False
+
+    def encode_queries(self, texts):  # type: ignore[no-untyped-def]
+        if self.stuck:
+            assert self.gate.wait(LIMIT)
+        return super().encode_queries(texts)
+
+
+def test_an_assistant_gives_up_what_hangs_and_answers_again_afterwards(shipped: Shelf, gate: threading.Event) -> None:
+    encoder = StuckEncoder(gate)
+    limit = TimeLimit(1.0)
+    made = shipped.assistant(decide(bias=20.0))
+    assistant = Assistant(made._newest.generation, encoder, shipped.resolver, (), decide(bias=20.0), limit=limit)
+    expected = assistant.ask("津心办怎么注销账号")
+    encoder.stuck = True
+    with ThreadPoolExecutor(4) as pool:
+        calls = [
+            lambda: assistant.ask("津心办怎么注销账号"),
+            lambda: assistant.search("注销", app="津心办"),
+            lambda: assistant.compare("注销", ["津心办"]),
+            lambda: assistant.profile("津心办"),
+        ]
+        for reply in [pool.submit(call) for call in calls]:
+            with pytest.raises(TimedOutError):
+                reply.result(LIMIT)
+    assert limit.left_behind == 4
+    encoder.stuck = False
+    gate.set()
+    wait_until_free(limit)
+    assert assistant.ask("津心办怎么注销账号") == expected
+    assert [row.app for row in assistant.compare_each("注销", ["津心办", "昶联"])] == ["津心办", "昶联"]
+
+
+def test_a_row_that_hangs_in_the_midst_is_given_up(
+    shipped: Shelf, gate: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = shipped.assistant(decide(bias=20.0))
+    assistant = Assistant(
+        made._newest.generation, FakeEncoder(), shipped.resolver, (), decide(bias=20.0), limit=TimeLimit(0.5)
+    )
+    rows = assistant.compare_each("注销", ["津心办", "昶联"])
+    assert next(rows).app == "津心办"
+    monkeypatch.setattr("retrieval.assistant.rank", lambda *arguments: gate.wait(LIMIT))
+    with pytest.raises(TimedOutError):
+        next(rows)
