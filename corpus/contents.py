@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
@@ -15,6 +16,10 @@ _ANNOUNCES = re.compile(
 )
 _SENTENCE = re.compile(r"[。！!]|[；;，,].*[；;，,]")
 _NOT_TEXT = re.compile(r"[\W_]+")
+_LATER = 1000  # short lines behind a list among which its entries are sought
+# Comparisons of two titles by resemblance in one policy; the most that any of 135 needs is 7,066. A hostile one, a list
+# in every third line, would need as many as the product of both.
+_MOST_COMPARED = 200_000
 
 
 def find_contents(blocks: Sequence[Block]) -> set[int]:
@@ -27,6 +32,7 @@ def find_contents(blocks: Sequence[Block]) -> set[int]:
     found: set[int] = set()
     entries = [_is_entry(block) for block in blocks]
     titles = [normalise_title(block) if entry else "" for block, entry in zip(blocks, entries, strict=True)]
+    headings = _Headings(titles)
     index = 0
     while index < len(blocks):
         if not entries[index]:
@@ -34,12 +40,12 @@ def find_contents(blocks: Sequence[Block]) -> set[int]:
             continue
         end = _run_end(blocks, titles, index)
         announced = [i + 1 for i in range(max(0, index - 1), end) if _announces(blocks[i])]
-        listed = next((part for i in reversed(announced) if (part := _listed(blocks, titles, i, end, True))), None)
+        listed = next((part for i in reversed(announced) if (part := _listed(blocks, headings, i, end, True))), None)
         early = index <= max(12, len(blocks) // 5)
         if listed is None and early and not announced:
-            listed = _listed(blocks, titles, index, end, False)
+            listed = _listed(blocks, headings, index, end, False)
         if listed is None:
-            listed = _repeated(blocks, titles, index, end)
+            listed = _repeated(blocks, headings, index, end)
         if listed is not None:
             start, stop = listed
             if start > 0 and _announces(blocks[start - 1]):
@@ -106,15 +112,46 @@ def _run_end(blocks: Sequence[Block], titles: Sequence[str], start: int) -> int:
     return end
 
 
+class _Headings:
+    """The short lines of a policy, to be found again further below."""
+
+    def __init__(self, titles: Sequence[str]) -> None:
+        self.titles = titles
+        self._places = [index for index, title in enumerate(titles) if title]
+        self._by_title: dict[str, list[int]] = {}
+        for index in self._places:
+            self._by_title.setdefault(titles[index], []).append(index)
+        self._compared = 0
+
+    def after(self, end: int) -> list[int]:
+        """Indices of the next short lines from ``end`` on."""
+        first = bisect_left(self._places, end)
+        return self._places[first : first + _LATER]
+
+    def find(self, title: str, later: Sequence[int]) -> int | None:
+        """The first of ``later`` with this title, else the first that resembles it."""
+        if not later:
+            return None
+        same = self._by_title[title]
+        place = bisect_left(same, later[0])
+        if place < len(same) and same[place] <= later[-1]:
+            return same[place]
+        if self._compared >= _MOST_COMPARED:
+            return None
+        self._compared += len(later)
+        return next((i for i in later if resembles(title, self.titles[i])), None)
+
+
 def _listed(
-    blocks: Sequence[Block], titles: Sequence[str], start: int, end: int, announced: bool
+    blocks: Sequence[Block], headings: _Headings, start: int, end: int, announced: bool
 ) -> tuple[int, int] | None:
     """The part of the run ``start``-``end`` that is a contents list, if it is one."""
     if end - start < 3 or end - start > 200:
         return None
-    later = [i for i in range(end, len(blocks)) if titles[i]][:1000]
+    titles = headings.titles
+    later = headings.after(end)
     for _ in range(2):  # again behind the entries found, where these are a second contents list
-        places = {i: place for i in range(start, end) if (place := _find_later(titles, titles[i], later)) is not None}
+        places = {i: place for i in range(start, end) if (place := headings.find(titles[i], later)) is not None}
         if len(places) < 3:
             break
         first = start if announced else min(places)
@@ -122,7 +159,7 @@ def _listed(
         enough = len(places) >= (0.5 if announced else 0.7) * (last - first + 1)
         if enough and _in_order(list(places.values())) and _spread(places, last - first):
             return first, last + 1 if not announced else max(last + 1, _numbered_end(blocks, last, end))
-        later = [i for i in later if i > max(places.values())]
+        later = later[bisect_left(later, max(places.values()) + 1) :]
     if announced and end < len(blocks):
         stop = _numbered_end(blocks, start, end)
         following = blocks[stop].marker if stop < len(blocks) else None
@@ -131,19 +168,24 @@ def _listed(
     return None
 
 
-def _repeated(blocks: Sequence[Block], titles: Sequence[str], start: int, end: int) -> tuple[int, int] | None:
+def _repeated(blocks: Sequence[Block], headings: _Headings, start: int, end: int) -> tuple[int, int] | None:
     """The end of the run ``start``-``end``, if its entries are the headings of the text right after it.
 
     That text begins with the first of them and has all of them, in order; nothing need announce such a list, and it
     may stand anywhere: at the head of the second document of a file, for one.
     """
+    titles = headings.titles
     first = next((i for i in range(start, end) if end < len(titles) and titles[i] == titles[end]), end)
     if end - first < 4 or any(blocks[i].text[-1] in "。；;" for i in range(first, end)):
         return None
-    later = [i for i in range(end, len(blocks)) if titles[i]][:1000]
-    places = {i: place for i in range(first, end) if (place := _find_later(titles, titles[i], later)) is not None}
-    all_found = len(places) == end - first and all(a < b for a, b in pairwise(places.values()))
-    return (first, end) if all_found and _spread(places, end - first) else None
+    later = headings.after(end)
+    places: dict[int, int] = {}
+    for index in range(first, end):
+        place = headings.find(titles[index], later)
+        if place is None or place <= places.get(index - 1, -1):
+            return None
+        places[index] = place
+    return (first, end) if _spread(places, end - first) else None
 
 
 def _in_order(places: Sequence[int]) -> bool:
@@ -153,11 +195,6 @@ def _in_order(places: Sequence[int]) -> bool:
 def _spread(places: Mapping[int, int], entries: int) -> bool:
     """Whether the places where entries come back stand apart, as headings with text between them do."""
     return max(places.values()) - min(places.values()) >= 2 * entries + 3
-
-
-def _find_later(titles: Sequence[str], title: str, later: Sequence[int]) -> int | None:
-    exact = next((i for i in later if titles[i] == title), None)
-    return exact if exact is not None else next((i for i in later if resembles(title, titles[i])), None)
 
 
 def _numbered_end(blocks: Sequence[Block], start: int, end: int) -> int:

@@ -195,7 +195,7 @@ class _Reader:
         style_id = _value(paragraph, f"{_W}pPr/{_W}pStyle")
         style = self.styles.get(style_id or "")
         if style is not None and style.name.lower().startswith("toc "):
-            text = re.sub(r"\t\s*[\divxIVX]+\s*$", "", text)
+            text = _without_page(text)
         text = text.strip(" ")
         return self._print_number(paragraph, style_id) + text if text.strip() else ""
 
@@ -246,6 +246,19 @@ class _Reader:
                 texts.append(text)
                 column += int(_value(cell, f"{_W}tcPr/{_W}gridSpan") or 1)
             yield "\t".join(texts).strip("\t ")
+
+
+def _without_page(entry: str) -> str:
+    """Return a line of a contents list without the tab and the page number at its end.
+
+    >>> _without_page("一、总则\\t12")
+    '一、总则'
+    """
+    bare = entry.rstrip()
+    stem = bare.rstrip("0123456789ivxIVX")
+    head = stem.rstrip()
+    space, tab, _ = stem[len(head) :].partition("\t")
+    return head + space if tab and stem != bare else entry
 
 
 def _read_runs(parent: _Element) -> Iterator[str]:

@@ -85,17 +85,18 @@ _ORDERED: dict[str, tuple[NumberStyle, str]] = {
     "trad-chinese-formal": ("chinese", "、"),
     "japanese-informal": ("chinese", "、"),
 }
-_PRINTED_NUMBER = re.compile(r"\s*(?:•|[^\s.、]{1,12}(?:\.\s|、))\s*")
+_PRINTED_NUMBER = re.compile(r"(?<!\s)\s*+(?:•|[^\s.、]{1,12}(?:\.\s|、))\s*")
 _CUT_WIDE = re.compile(rf"(?<=[{WIDE}])[ \t\f]*[\r\n][ \t\r\n\f]*(?=[{WIDE}])")
 _SPACES = re.compile(r"[ \t\r\n\f\xa0]+")
 _OWNERS_LINE = re.compile(
-    r"版权所有|©|&copy;|copyright|all rights reserved|ICP备|ICP证|公网安备|网安备|(?:备案号|许可证)[^。；;]*\d",
+    r"版权所有|©|&copy;|copyright|all rights reserved|ICP备|ICP证|公网安备|网安备|(?:备案号|许可证)[^。；;]{0,200}\d",
     re.IGNORECASE,
 )
 _SENTENCE = re.compile(r"[。；;：:！？]|\.(?:\s|$)")
 _CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w:.-]+)", re.IGNORECASE)
 _LEAST_PARAGRAPH = 12
 _LONGEST_FOOT = 100
+_LONGEST_OWNERS_LINE = 200
 _HIDDEN_DOCUMENT = 200
 _MAX_DEPTH = 200
 
@@ -585,7 +586,7 @@ def _reads_like_clause(text: str) -> bool:
 
 
 def _is_owners_line(text: str) -> bool:
-    return len(text.strip()) < 200 and _OWNERS_LINE.search(text) is not None
+    return len(text.strip()) < _LONGEST_OWNERS_LINE and _OWNERS_LINE.search(text.strip()) is not None
 
 
 def _join(lines: list[_Line]) -> str:

@@ -11,10 +11,10 @@ from corpus.numbering import read_marker
 _ALLOWED = "allowed is text in UTF-8 (with or without BOM) or GB18030"
 _CONTROL = frozenset(map(chr, range(32))) - set("\t\n\x0b\x0c\r")
 _FENCE = re.compile(r"\s{0,3}(?:```|~~~)[^`]*")
-_ATX = re.compile(r"\s{0,3}#{1,6}(?:[ \t]+|$)(.*?)(?:[ \t]+#+)?[ \t]*")
+_ATX = re.compile(r"\s{0,3}#{1,6}(?:[ \t]+|$)(.*)")
 _SETEXT = re.compile(r"\s{0,3}=+\s*")
 _QUOTE = re.compile(r"(?:\s{0,3}>[ \t]?)+")
-_TABLE_RULE = re.compile(r"\s*\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?\s*")
+_TABLE_RULE = re.compile(r"\s*+\|?\s*+:?-++:?\s*+(?:\|\s*+:?-++:?\s*+)*+\|?\s*+")
 _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _INLINE_TAG = re.compile(r"</?(?:b|strong|i|em|u|span|font|sup|sub|a|p|div|center)(?:\s[^<>]*)?>", re.IGNORECASE)
 _IMAGE = re.compile(r"!\[([^\[\]]*)\]\([^()\s]*(?:\s+\"[^\"]*\")?\)")
@@ -105,7 +105,7 @@ def _clean_line(line: str) -> str:
     if quote := _QUOTE.match(line):
         line = line[quote.end() :]
     if heading := _ATX.fullmatch(line):
-        line = heading[1]
+        line = _without_closing_marks(heading[1].rstrip(" \t"))
     bare = line.strip()
     if len(bare) > 1 and bare[0] == "|" and bare[-1] == "|":
         cells = re.split(r"(?<!\\)\|", bare[1:-1])
@@ -113,6 +113,12 @@ def _clean_line(line: str) -> str:
     if re.search(r"  $|[^\\]\\$", line):
         line = line.rstrip(" ").removesuffix("\\")
     return _clean_inline(line)
+
+
+def _without_closing_marks(heading: str) -> str:
+    """Return the text of a heading without the # that may close it: ``## 一、总则 ##``."""
+    bare = heading.rstrip("#")
+    return bare.rstrip(" \t") if bare and bare != heading and bare[-1] in " \t" else heading
 
 
 def _clean_inline(line: str) -> str:

@@ -10,7 +10,8 @@ from corpus.printed import WIDE
 OPENERS = "(（[【《「“‘"
 CLOSERS = ")）]】》」”’，。、；：！？,.;:!?%％"
 WIDE_CHARACTER = re.compile(f"[{WIDE}]")
-_ADDRESS = re.compile(r"(?:https?://|www\.|@)[!-~]*$")
+_ADDRESS = re.compile(r"https?://|www\.|@")
+_LAST_RUN = re.compile(r"(?<![!-~])[!-~]+$")
 
 
 def join(text: str, more: str, words: Counter[str]) -> str:
@@ -22,9 +23,10 @@ def join(text: str, more: str, words: Counter[str]) -> str:
     before, after = text[-1:], more[0]
     if WIDE_CHARACTER.match(before) or WIDE_CHARACTER.match(after):
         return text + more
-    if _ADDRESS.search(text):
+    last = _LAST_RUN.search(text)
+    if last is not None and _ADDRESS.search(last[0]):
         return text + more
-    first, second = re.search(r"[A-Za-z]+-?$", text), re.match("[A-Za-z]+", more)
+    first, second = re.search(r"(?<![A-Za-z])[A-Za-z]+-?$", text), re.match("[A-Za-z]+", more)
     if first is not None and second is not None:
         if first[0].endswith("-"):
             whole = (first[0][:-1] + second[0]).lower()

@@ -13,7 +13,8 @@ from corpus.pdf_datatypes import Character, Line, Page
 from corpus.printed import print_number
 
 _PAGE_NUMBER = re.compile(
-    r"(?:第\s*)?[-–—~·|\s]*(?:page\s*)?(?P<page>\d{1,4})\s*(?:页|頁)?(?:\s*(?:[/,，、]|of)?\s*(?:共|总)?\s*\d{1,4}\s*(?:页|頁)?)?"
+    r"(?:第\s*+)?[-–—~·|\s]*+(?:page\s*+)?(?P<page>\d{1,4})\s*+(?:页|頁)?"
+    r"(?:\s*+(?:[/,，、]|of)?\s*+(?:共|总)?\s*+\d{1,4}\s*+(?:页|頁)?)?"
     r"[-–—~·|\s]*",
     re.IGNORECASE,
 )

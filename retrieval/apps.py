@@ -281,7 +281,9 @@ def _operator_forms(operator: str | None) -> list[str]:
         return []
     short = re.sub(r"[(（][^()（）]*[)）]", "", operator)
     short = re.sub(r"(?:股份|集团)?有限(?:责任)?公司$|股份公司$|集团$|公司$", "", short)
-    bare = re.sub(r"(?:网络|信息|软件|计算机|数字|智能|互联网|移动)*(?:科技|技术|服务|软件|网络)(?:发展)?$", "", short)
+    bare = re.sub(
+        r"(?:网络|信息|软件|计算机|数字|智能|互联网|移动){0,6}(?:科技|技术|服务|软件|网络)(?:发展)?$", "", short
+    )
     return [form for form in dict.fromkeys((operator, short, bare)) if len(form) >= 4 or form == operator]
 
 
