@@ -8,14 +8,18 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from functools import partial
+from typing import TYPE_CHECKING
 
 from corpus.messages import message, printable
 from retrieval import Assistant
-from web.cli import EXIT_USAGE, Commands, ProgressBar, run
+from web.cli import EXIT_UNREAD, EXIT_USAGE, Commands, ProgressBar, run
 from web.cli_index import build_index, prepare_index
 from web.security import choose_hosts
 from web.settings import Settings
-from web.tokens import Tokens
+
+if TYPE_CHECKING:
+    from web.server import WebSettings
+    from web.tokens import Tokens
 
 
 def open_assistant(settings: Settings) -> Assistant:
@@ -48,19 +52,10 @@ def serve(settings: Settings, host: str, port: int, root_path: str, workers: int
     """Serve the web chat and the API until stopped; return whether that went well."""
     from index.engine import core_count
     from web.listening import bound_address, shown_address
-    from web.server import WebSettings, serve_many
     from web.server import serve as serve_web
-    from web.sites import load_sites
+    from web.server import serve_many
 
-    web = WebSettings(
-        root_path=root_path,
-        sites=load_sites(settings.sites, settings.language),
-        allowed_hosts=choose_hosts(host, settings.allowed_hosts),
-        max_questions=settings.max_questions or WebSettings.max_questions,
-        rates=settings.rates,
-        proxies=settings.proxies,
-        tokens=_tokens(settings),
-    )
+    web = web_settings(settings, host, root_path)
     if workers > 1 and settings.store and settings.store.endswith(".db"):
         raise ValueError(
             message("settings.store_of_one", settings.language, store=printable(settings.store), workers=workers)
@@ -80,6 +75,31 @@ def serve(settings: Settings, host: str, port: int, root_path: str, workers: int
     return True
 
 
+def serve_tools(settings: Settings, host: str, port: int, root_path: str) -> None:
+    """Serve the tools of the Model Context Protocol over HTTP until stopped."""
+    from web.listening import bound_address
+    from web.mcp import serve_http
+
+    with bound_address(host, port, settings.language) as sockets:
+        serve_http(open_assistant(settings), sockets, web_settings(settings, host, root_path))
+
+
+def web_settings(settings: Settings, host: str, root_path: str) -> WebSettings:
+    """Return what is set for those who ask over the network, the files that the operator named being read."""
+    from web.server import WebSettings
+    from web.sites import load_sites
+
+    return WebSettings(
+        root_path=root_path,
+        sites=load_sites(settings.sites, settings.language),
+        allowed_hosts=choose_hosts(host, settings.allowed_hosts),
+        max_questions=settings.max_questions or WebSettings.max_questions,
+        rates=settings.rates,
+        proxies=settings.proxies,
+        tokens=_tokens(settings),
+    )
+
+
 def _tokens(settings: Settings) -> Tokens | None:
     from web.tokens import load_tokens
 
@@ -92,6 +112,19 @@ def _tokens(settings: Settings) -> Tokens | None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command ``wentiao``; return its exit code."""
+    try:
+        try:
+            return _run(sys.argv[1:] if arguments is None else arguments)
+        finally:
+            sys.stdout.flush()  # what cannot be written is noticed here, not by the interpreter as it ends
+    except BrokenPipeError:  # as of `wentiao apps | head -1`
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(nowhere, stream.fileno())
+        return EXIT_UNREAD
+
+
+def _run(arguments: Sequence[str]) -> int:
     from index.encoder import load_encoder
     from index.store import default_index_folder, publish
 
@@ -113,10 +146,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default_port=settings.port,
         default_root_path=settings.root_path,
         default_workers=settings.workers,
-        allowed_hosts=settings.allowed_hosts,
+        serve_tools=partial(serve_tools, settings),
         language=settings.language,
     )
-    return run(sys.argv[1:] if arguments is None else arguments, commands, out=sys.stdout, err=sys.stderr)
+    return run(arguments, commands, out=sys.stdout, err=sys.stderr)
 
 
 if __name__ == "__main__":

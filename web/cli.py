@@ -30,6 +30,7 @@ EXIT_DECLINED = 1
 EXIT_USAGE = 2
 EXIT_UNUSABLE = 3
 EXIT_STOPPED = 130  # what a shell gives for a command that the user ended
+EXIT_UNREAD = 141  # and for one whose reader went away, as head does: 128 and the number of SIGPIPE
 
 _EPILOG = """\
 exit codes:
@@ -39,6 +40,7 @@ exit codes:
      diff found changes
   2  the command was given something it cannot take
   3  the index, the model or a policy file cannot be used; the message says what mends it
+  130 and 141: stopped by Ctrl-C; whoever read the output went away (wentiao apps | head -1)
 
 examples:
   wentiao ask "津心办怎么注销账号"
@@ -59,6 +61,7 @@ class Commands:
 
     ``index`` is the index when a command names none; ``prepare_index`` makes sure that it is there. ``language`` is
     that of the operator's terminal. ``publish`` puts what an index that was changed needs where vectors are searched.
+    ``serve`` and ``serve_tools`` take host, port and sub-path.
     """
 
     open_assistant: Callable[[], Assistant]
@@ -71,9 +74,9 @@ class Commands:
     default_port: int = 7860
     default_root_path: str = ""
     default_workers: int = 1
-    allowed_hosts: tuple[str, ...] = ()
     language: Language = "en"
     publish: Callable[[Path], None] = lambda out: None
+    serve_tools: Callable[[str, int, str], None] = lambda host, port, root_path: None
 
 
 class _Parser(argparse.ArgumentParser):
@@ -192,6 +195,8 @@ def run(arguments: Sequence[str], commands: Commands, *, out: TextIO, err: TextI
             )
         else:
             (code, text), table = runner(options, commands), ""
+    except BrokenPipeError:  # nobody reads what is written: nothing is to be told
+        raise
     except (IndexNotBuiltError, IndexMismatchError, StoreUnreachableError, ModuleNotFoundError, OSError) as error:
         err.write(f"wentiao: {error}\n")
         return EXIT_UNUSABLE
@@ -305,18 +310,10 @@ def _apps(options: argparse.Namespace, commands: Commands) -> tuple[int, str]:
 def _mcp(options: argparse.Namespace, commands: Commands) -> tuple[int, str]:
     import anyio
 
-    from web.listening import bound_address
-    from web.mcp import serve_http, serve_stdio
+    from web.mcp import serve_stdio
 
     if options.http:
-        with bound_address(options.host, options.port, commands.language) as sockets:
-            serve_http(
-                commands.open_assistant(),
-                sockets,
-                host=options.host,
-                root_path=options.root_path,
-                allowed_hosts=commands.allowed_hosts,
-            )
+        commands.serve_tools(options.host, options.port, options.root_path)
     else:
         anyio.run(serve_stdio, commands.open_assistant())
     return EXIT_ANSWERED, ""

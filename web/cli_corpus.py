@@ -83,7 +83,10 @@ def take_corpus(corpus: argparse.ArgumentParser) -> None:
     restore.add_argument("name", metavar="NAME")
     forget = take("forget", "take the name from a named state, so that prune may delete it")
     forget.add_argument("name", metavar="NAME")
-    take("prune", "delete what neither the present nor a named state of the index needs")
+    prune = take("prune", "delete what neither the present nor a named state of the index needs")
+    prune.add_argument(
+        "--quarantine", action="store_true", help="delete what was damaged and set aside, too (see: wentiao doctor)"
+    )
 
 
 def take_index(parser: argparse.ArgumentParser) -> None:
@@ -110,8 +113,10 @@ def run_corpus(options: argparse.Namespace, bench: Workbench) -> int:
     :raises ValueError: if the action was given something that it cannot take.
     """
     out = options.index or bench.index
-    changes = options.action in ("add", "update", "remove", "snapshot") and not getattr(options, "dry_run", False)
-    if options.index is None and changes:
+    changes = options.action in ("add", "update", "remove", "snapshot")
+    # What reads the default index makes it too, as a question does, where it was never opened; a dry run makes nothing.
+    wanted = not getattr(options, "dry_run", False) and (changes or not (out / "CURRENT").exists())
+    if options.index is None and wanted:
         bench.prepare()
     return _ACTIONS[options.action](options, out, bench)
 
@@ -300,7 +305,7 @@ def _forget(options: argparse.Namespace, out: Path, bench: Workbench) -> int:
 def _prune(options: argparse.Namespace, out: Path, bench: Workbench) -> int:
     from index.maintain import prune_index
 
-    _say(bench, "pruned", mib=f"{prune_index(out) / 2**20:.1f}")
+    _say(bench, "pruned", mib=f"{prune_index(out, quarantine=options.quarantine) / 2**20:.1f}")
     return 0
 
 

@@ -49,5 +49,5 @@ def format_stages(times: Times, language: Language, *, opening: float, first: fl
     whole = times.total or 1.0
     lines = [message("cli.stages_head", language)]
     lines += [f"{1000 * seconds:8.2f}  {seconds / whole:4.0%}  {about}" for seconds, about in rows]
-    lines.append(message("cli.stages_once", language, opening=1000 * opening, first=1000 * max(0.0, first)))
+    lines.append(message("cli.stages_once", language, opening=opening, first=1000 * max(0.0, first)))
     return "\n".join(lines)

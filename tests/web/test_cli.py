@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import io
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,6 +20,7 @@ from web.cli import (
     EXIT_ANSWERED,
     EXIT_DECLINED,
     EXIT_STOPPED,
+    EXIT_UNREAD,
     EXIT_UNUSABLE,
     EXIT_USAGE,
     Commands,
@@ -270,3 +274,18 @@ def test_more_processes_than_a_machine_bears_are_refused(wentiao, capsys, given)
         wentiao("serve", "--workers", given)
     assert ended.value.code == EXIT_USAGE and not wentiao.served
     assert f"a number of processes from 1 to 64, each of half a gigabyte, got {given!r}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments", [("list",), ("show", "甲应用", "--outline")]
+)  # little, and more than a pipe holds
+def test_a_command_whose_output_nobody_reads_any_more_ends_quietly(arguments, tmp_path):
+    text = "".join(f"第{number}条 我们为了第{number}项功能收集您的个人信息。\n" for number in range(2000))
+    index = tmp_path / "index"
+    build_index([Policy("甲应用", text)], index, FakeEncoder())
+    command = [sys.executable, "app.py", "corpus", *arguments, "--index", str(index)]
+    root = Path(composition.__file__).parent
+    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(120) == EXIT_UNREAD == 128 + signal.SIGPIPE

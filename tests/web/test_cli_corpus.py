@@ -101,6 +101,25 @@ def test_a_dry_run_shows_the_outline_and_changes_nothing(maintainer: Maintainer)
     assert maintainer.prepared == 1
 
 
+def test_reading_the_default_index_makes_it_where_it_was_never_opened(
+    maintainer: Maintainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def prepare() -> None:
+        build_index([Policy("甲应用", OLD)], maintainer.index, FakeEncoder())
+        maintainer.prepared += 1
+
+    monkeypatch.setattr(maintainer, "prepare", prepare)
+    assert maintainer("corpus", "add", maintainer.file("乙应用.txt", OLD), "--dry-run")[0] == EXIT_ANSWERED
+    assert (maintainer.prepared, maintainer.index.exists()) == (0, False)
+    code, out, err = maintainer("corpus", "list")
+    assert (code, out.split(" · ")[0], err) == (EXIT_ANSWERED, "甲应用", "")
+    maintainer("corpus", "list")
+    assert maintainer.prepared == 1
+    code, _, err = maintainer("corpus", "list", "--index", maintainer.folder / "own")
+    assert (code, "wentiao index build --policies FOLDER" in err) == (EXIT_UNUSABLE, True)
+    assert maintainer.prepared == 1
+
+
 def test_what_a_file_holds_moves_no_cursor(maintainer: Maintainer) -> None:
     policy = Policy("甲\x1b[2J", OLD, operator="公司\u202e", aliases=("\x07",))
     build_index([policy], maintainer.index, FakeEncoder())

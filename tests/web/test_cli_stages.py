@@ -43,7 +43,8 @@ def test_the_table_gives_milliseconds_and_shares_of_the_whole_and_what_was_spent
         "    4.00   20%  upload",
         "    1.00    5%  the rest",
         "   20.00  100%  in all",
-        "once only: opening 2500 ms; the first time took 300 ms more than the second, which is the one above",
+        "Above: one question to a Wentiao that already runs (the command asked it twice; the second time is shown).",
+        "Besides, once per start: 2.5 s to open the model and the index, 300 ms more for the first question.",
     ]
 
 
@@ -56,7 +57,7 @@ def test_the_table_speaks_the_terminals_language():
 
 
 def test_a_first_time_that_was_no_slower_cost_nothing():
-    assert "took 0 ms more" in format_stages(Times(), "en", opening=0.0, first=-0.5)
+    assert " 0 ms more for the first question." in format_stages(Times(), "en", opening=0.0, first=-0.5)
 
 
 def test_asked_for_the_stages_stand_on_standard_error_and_the_answer_is_the_same(wentiao):

@@ -187,6 +187,7 @@ def test_any_name_is_answered_only_where_others_reach_the_address_and_none_is_se
 
 
 def test_the_operator_names_the_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LC_ALL", "C")
     monkeypatch.setenv("WENTIAO_ALLOWED_HOSTS", " Wentiao.example.cn, 10.0.0.7,")
     assert Settings.from_environment().allowed_hosts == ("wentiao.example.cn", "10.0.0.7")
     for wrong in ("https://wentiao.example", "wentiao.example:7860", "*", "a b"):
