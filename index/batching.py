@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from index.errors import OverloadedError
+from index.errors import OverloadedError, TimedOutError
 
 if TYPE_CHECKING:
     from index.encoder import Encoded, Encoder, Progress
@@ -23,6 +23,7 @@ WAIT_SECONDS = 30.0  # for a caller, the batches before its own included
 FIRST_RATE = 50.0  # texts a second, until some were measured
 RATE_SHARE = 0.2  # of a new measurement in the rate
 LONGEST_RETRY = 30.0  # seconds
+CLOSING_STEP = 0.1  # seconds between two looks whether the worker hangs
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +39,10 @@ class BatchingEncoder:
     vectors of its own texts. Where a batch fails, its calls are tried one by one, so that one bad text fails only its
     own caller. Passages pass straight through.
 
-    Close it after use: the worker's thread ends with it.
+    A batch that takes longer than a caller waits hangs: who waits behind it is told so, and whoever comes is refused at
+    once until it ends. No second thread is started: it would wait for the same model.
+
+    Close it after use: the worker's thread ends with it, unless it hangs.
     """
 
     def __init__(
@@ -49,6 +53,7 @@ class BatchingEncoder:
         max_waiting: int = MAX_WAITING,
         wait_seconds: float = WAIT_SECONDS,
         clock: Callable[[], float] = monotonic,
+        on_batch: Callable[[int, float], None] | None = None,
     ) -> None:
         """Start the worker.
 
@@ -57,6 +62,7 @@ class BatchingEncoder:
             nothing waits.
         :param wait_seconds: how long a caller waits for its vectors.
         :param clock: seconds, for the measured rate.
+        :param on_batch: told of every batch: its texts, and the seconds that they took.
         """
         self._encoder = encoder
         self.dimension: int = encoder.dimension
@@ -70,6 +76,8 @@ class BatchingEncoder:
         self._calls: deque[_Call] = deque()
         self._waiting = 0  # texts in `_calls`
         self._closed = False
+        self._on_batch = on_batch
+        self._since: float | None = None  # when the batch that is being encoded was begun
         self._changed = threading.Condition()
         self._worker = threading.Thread(target=self._work, name="encoder", daemon=True)
         self._worker.start()
@@ -78,12 +86,15 @@ class BatchingEncoder:
         """Return the vectors of questions, encoded together with those of other threads.
 
         :raises OverloadedError: if too many texts wait already, or these were not encoded in time.
+        :raises TimedOutError: if the batch that is being encoded hangs.
         :raises RuntimeError: if the encoder was closed.
         """
         call = _Call(tuple(texts))
         with self._changed:
             if self._closed:
                 raise RuntimeError("the encoder is closed; open the assistant again")
+            if self._is_hanging():
+                raise self._hangs()
             if self._calls and self._waiting + len(call.texts) > self._max_waiting:
                 told = f"{self._waiting} texts wait to be encoded and {self._max_waiting} may; try again later"
                 raise OverloadedError(told, retry_after=self._seconds_left())
@@ -93,7 +104,8 @@ class BatchingEncoder:
         try:
             failure = call.reply.exception(self._wait_seconds)
         except TimeoutError:
-            self._withdraw(call)
+            if self._withdraw(call):
+                raise self._hangs() from None
             told = f"not encoded within {self._wait_seconds:g} seconds, for others came before; try again later"
             raise OverloadedError(told, retry_after=self._seconds_left()) from None
         if failure is not None:
@@ -116,21 +128,32 @@ class BatchingEncoder:
         with self._changed:
             return self._closed
 
+    @property
+    def hanging(self) -> bool:
+        """Whether the batch that is being encoded takes longer than anybody waits."""
+        with self._changed:
+            return self._is_hanging()
+
     def close(self) -> None:
-        """Encode what waits, take nothing more, and end the worker."""
+        """Encode what waits, take nothing more, and end the worker; one that hangs is left to end with the process."""
         with self._changed:
             self._closed = True
             self._changed.notify()
-        self._worker.join()
+        while self._worker.is_alive() and not self.hanging:
+            self._worker.join(CLOSING_STEP)
 
     def _work(self) -> None:
         while batch := self._next_batch():
             began = self._clock()
             self._answer(batch)
             taken = self._clock() - began
+            count = sum(len(call.texts) for call in batch)
             if taken > 0:
-                rate = sum(len(call.texts) for call in batch) / taken
-                self._rate += RATE_SHARE * (rate - self._rate)
+                self._rate += RATE_SHARE * (count / taken - self._rate)
+            with self._changed:
+                self._since = None
+            if self._on_batch is not None:
+                self._on_batch(count, taken)
 
     def _next_batch(self) -> list[_Call]:
         """Wait for calls and take the oldest of them, whole; none once the encoder is closed and nothing waits."""
@@ -143,6 +166,7 @@ class BatchingEncoder:
                 self._waiting -= len(call.texts)
                 count += len(call.texts)
                 batch.append(call)
+            self._since = monotonic()
             return batch
 
     def _answer(self, batch: Sequence[_Call]) -> None:
@@ -165,12 +189,25 @@ class BatchingEncoder:
         """Return how long what waits takes at the measured rate."""
         return min(self._waiting / self._rate, LONGEST_RETRY)
 
-    def _withdraw(self, call: _Call) -> None:
-        """Take back a call that nobody waits for any more."""
+    def _is_hanging(self) -> bool:
+        return self._since is not None and monotonic() - self._since >= self._wait_seconds
+
+    def _hangs(self) -> TimedOutError:
+        return TimedOutError(
+            f"the model has not answered for {self._wait_seconds:g} seconds", retry_after=LONGEST_RETRY
+        )
+
+    def _withdraw(self, call: _Call) -> bool:
+        """Take back a call that nobody waits for; return whether the encoder hangs, which all who wait then are told."""
         with self._changed:
-            if call in self._calls:
-                self._calls.remove(call)
-                self._waiting -= len(call.texts)
+            is_hanging = self._is_hanging()
+            for one in [*self._calls] if is_hanging else [call]:
+                if one in self._calls:
+                    self._calls.remove(one)
+                    self._waiting -= len(one.texts)
+                    if one is not call:
+                        one.reply.set_exception(self._hangs())
+            return is_hanging
 
 
 def _part(encoded: Encoded, start: int, end: int) -> Encoded:

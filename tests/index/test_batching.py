@@ -10,7 +10,7 @@ import pytest
 
 from index.batching import BatchingEncoder
 from index.encoder import Encoded, FakeEncoder
-from index.errors import OverloadedError
+from index.errors import OverloadedError, TimedOutError, UnavailableError
 
 FAKE = FakeEncoder()
 LIMIT = 20.0  # seconds that nothing here takes
@@ -151,14 +151,59 @@ def test_a_call_that_waits_too_long_is_given_up_and_taken_back(gated, threads):
     batching = BatchingEncoder(gated, wait_seconds=0.01)
     first = threads.submit(batching.encode_queries, ["第一个"])
     assert gated.begun.acquire(timeout=LIMIT)
-    with pytest.raises(OverloadedError, match="not encoded within"):
+    with pytest.raises(UnavailableError, match="seconds"):
         batching.encode_queries(["二"])
-    with pytest.raises(OverloadedError):
+    with pytest.raises(UnavailableError):
         first.result(LIMIT)
     assert batching.waiting == 0
     gated.gate.set()
     batching.close()
     assert gated.batches == [["第一个"]]
+
+
+def test_a_batch_that_hangs_is_told_to_all_who_wait_and_refuses_who_comes_until_it_ends(gated, threads):
+    batching = BatchingEncoder(gated, wait_seconds=0.5)
+    asked = ask_while_busy(batching, gated, threads, [["一"], ["二", "三"]])
+    for reply in asked:
+        with pytest.raises(UnavailableError):
+            reply.result(LIMIT)
+    until(lambda: batching.hanging)
+    assert batching.waiting == 0
+    before = threading.active_count()
+    for _ in range(100):  # at once: a hundred waits would take a minute
+        with pytest.raises(TimedOutError, match=r"has not answered for 0\.5 seconds") as told:
+            batching.encode_queries(["四"])
+    assert (told.value.retry_after, threading.active_count()) == (30.0, before)
+    gated.gate.set()
+    until(lambda: not batching.hanging)
+    assert len(batching.encode_queries(["五"]).vectors) == 1
+    batching.close()
+    assert gated.batches == [["第一个"], ["五"]]
+
+
+def test_an_encoder_that_hangs_can_be_closed(gated, threads):
+    batching = BatchingEncoder(gated, wait_seconds=0.01)
+    asked = ask_while_busy(batching, gated, threads, [])
+    threads.submit(batching.close).result(LIMIT)
+    assert not gated.gate.is_set()
+    with pytest.raises(TimedOutError):
+        asked[0].result(LIMIT)
+    gated.gate.set()
+    until(lambda: not any(thread.name == "encoder" for thread in threading.enumerate()))
+
+
+def test_every_batch_is_told(gated, threads):
+    ticks = iter(range(0, 1000, 2))
+    told: list[tuple[int, float]] = []
+    batching = BatchingEncoder(
+        gated, clock=lambda: float(next(ticks)), on_batch=lambda count, seconds: told.append((count, seconds))
+    )
+    asked = ask_while_busy(batching, gated, threads, [["一"], ["二", "三"]])
+    gated.gate.set()
+    for reply in asked:
+        reply.result(LIMIT)
+    batching.close()
+    assert told == [(1, 2.0), (3, 2.0)]
 
 
 def test_one_call_with_more_than_may_wait_is_answered_where_nothing_waits(gated):
