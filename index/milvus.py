@@ -1,4 +1,4 @@
-"""Unit vectors in Milvus: a server, a cluster, or a Milvus Lite file of one process.
+"""Unit vectors in Milvus: a server, a cluster, or a Milvus Lite file (a folder, really) of one process.
 
 A collection holds the units of one index and one encoder, a row a unit: ``key`` (segment and position), ``segment``,
 ``unit`` and ``vector``. A question about one app reads one partition: in a file every segment has its own, on a server,
@@ -66,7 +66,7 @@ class MilvusVectors:
         """
         self._lite = address.endswith(".db") and "://" not in address
         self._uri = str(Path(address).absolute()) if self._lite else _server_uri(address)
-        self._shown = address if self._lite else _without_password(address)
+        self._shown = self._uri if self._lite else _without_password(address)
         for module, package in (("pymilvus", "pymilvus"), *((("milvus_lite", "milvus-lite"),) if self._lite else ())):
             if importlib.util.find_spec(module) is None:
                 raise ModuleNotFoundError(
@@ -423,12 +423,10 @@ class MilvusVectors:
 
         logging.getLogger("milvus_lite").setLevel(logging.CRITICAL)  # as for pymilvus
         Path(self._uri).parent.mkdir(parents=True, exist_ok=True)
+        logging.getLogger("grpc._server").addFilter(_is_worth_telling)
         uri = server_manager_instance.start_and_get_uri(self._uri)
         if uri is None:
-            raise StoreUnreachableError(
-                f"the Milvus Lite file {self._shown} cannot be opened; another process may have it open, and it serves "
-                "only one: stop that process, or set WENTIAO_STORE to a server's milvus://HOST:PORT"
-            )
+            raise StoreUnreachableError(f"the Milvus Lite folder {self._shown} {_why_not_open(Path(self._uri))}")
         return str(uri)
 
     def _unreachable(self, doing: str, reason: str) -> StoreUnreachableError:
@@ -449,6 +447,30 @@ class MilvusVectors:
             f"the vector store at {self._shown} holds {found} of the {units} units of segment {segment}; "
             "start again, which opens the index and puts there what is not (the address is WENTIAO_STORE)"
         )
+
+
+def _is_worth_telling(record: logging.LogRecord) -> bool:
+    """Say whether it is more than pymilvus trying a call that Milvus Lite has not and doing without it."""
+    return not (record.exc_info and isinstance(record.exc_info[1], NotImplementedError))
+
+
+def _why_not_open(folder: Path) -> str:
+    """Return why Milvus Lite does not open ``folder``, and what to do: it says so in its log alone."""
+    import fcntl
+
+    if folder.exists() and not folder.is_dir():
+        return "is a file, of another version or another program: name one that is not there yet in WENTIAO_STORE"
+    try:
+        with (folder / "LOCK").open("r+b") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return (
+            "is open in another process, which a running server may be, and serves one at a time: stop that process, "
+            "or set WENTIAO_STORE to a server's milvus://HOST:PORT"
+        )
+    except OSError as error:
+        return f"cannot be opened ({error.strerror}): see that this user may write there"
+    return "cannot be opened, it may be damaged: move it away, and it is filled again from the index"
 
 
 def _server_uri(address: str) -> str:

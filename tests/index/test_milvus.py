@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,7 +21,7 @@ from index.encoder import FakeEncoder
 from index.errors import IndexMismatchError, StoreUnreachableError
 from index.maintain import prune_index, remove_apps
 from index.manifest import current_generation, index_id, read_manifest
-from index.milvus import BATCH_UNITS, PARTITION, MilvusVectors
+from index.milvus import BATCH_UNITS, PARTITION, MilvusVectors, _is_worth_telling
 from index.segment import segment_name
 from index.store import build_index, open_generation, publish
 from index.tokens import Floats, unit_rows
@@ -91,8 +93,9 @@ def test_without_the_package_it_is_said_what_to_install(
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == gone else object())
     with pytest.raises(ModuleNotFoundError) as caught:
         MilvusVectors(address, Path(), fingerprint="f", dimension=DIMENSION)
+    shown = address if "://" in address else Path(address).absolute()  # whatever folder it is started from
     assert str(caught.value) == (
-        f"the vector store {address} needs the package {package}, which is not installed:\n"
+        f"the vector store {shown} needs the package {package}, which is not installed:\n"
         "  pip install -r requirements-milvus.txt"
     )
 
@@ -222,12 +225,46 @@ def test_a_file_that_another_process_has_open_is_said_to_be_so(tmp_path: Path) -
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"open\n"
         store = MilvusVectors(str(path), Path(), fingerprint="f", dimension=DIMENSION)
-        with pytest.raises(StoreUnreachableError, match="another process may have it open"):
+        with pytest.raises(StoreUnreachableError) as caught:
             store.missing({"a": 1})
+        assert str(caught.value).startswith(
+            f"the Milvus Lite folder {path} is open in another process, which a running"
+        )
     finally:
         holder.communicate(b"\n")
     assert store.missing({"a": 1}) == ()
     store.close()
+
+
+@milvus_is_installed
+def test_why_a_folder_cannot_be_opened_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "vectors.db"
+    path.write_bytes(b"SQLite format 3")
+    store = MilvusVectors(str(path), Path(), fingerprint="f", dimension=DIMENSION)
+    with pytest.raises(StoreUnreachableError, match="is a file, of another version or another program"):
+        store.missing({"a": 1})
+    path.unlink()
+    store.put({"a": random_units(1, 0)})
+    store.close()
+    shutil.rmtree(path / "collections")
+    (path / "collections").write_bytes(b"")
+    with pytest.raises(StoreUnreachableError, match="it may be damaged: move it away, and it is filled again"):
+        store.missing({"a": 1})
+
+
+@milvus_is_installed
+def test_the_first_use_of_a_folder_writes_nothing_to_the_terminal(tmp_path: Path) -> None:
+    path = str(tmp_path / "vectors.db")
+    used = subprocess.run([sys.executable, "-c", USE, path], cwd=ROOT, capture_output=True, check=True, text=True)
+    assert (used.stdout, used.stderr) == ("('a',)\n", "")
+
+
+def test_what_breaks_a_server_in_this_process_is_still_told() -> None:
+    def record(error: Exception) -> logging.LogRecord:
+        return logging.LogRecord("grpc._server", logging.ERROR, "", 0, "", (), (type(error), error, None))
+
+    assert _is_worth_telling(record(OSError("no space")))
+    assert not _is_worth_telling(record(NotImplementedError("Method not implemented!")))
 
 
 @milvus_is_installed
@@ -254,6 +291,18 @@ store = open_store(sys.argv[1], Path(), fingerprint="f", dimension=16)
 store.put({"a": np.eye(1, 16, dtype=np.float32)})
 print("open", flush=True)
 sys.stdin.readline()
+store.close()
+"""
+
+USE = """
+import logging, sys
+from pathlib import Path
+from index.vectors import open_store
+import numpy as np
+logging.basicConfig(level=logging.WARNING)
+store = open_store(sys.argv[1], Path(), fingerprint="f", dimension=16)
+store.put({"b": np.eye(1, 16, dtype=np.float32)})
+print(store.missing({"a": 1, "b": 1}))
 store.close()
 """
 
