@@ -141,6 +141,7 @@ def _run(arguments: Sequence[str]) -> int:
         load_encoder=lambda: load_encoder(settings.model),
         prepare_index=lambda: prepare_index(settings),
         publish=lambda out: publish(out, settings.store),
+        store=settings.store,
         index=settings.index or default_index_folder(),
         default_host=settings.host,
         default_port=settings.port,

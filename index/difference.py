@@ -41,11 +41,15 @@ def quantize_difference(tensors: Mapping[str, Floats]) -> bytes:
 def apply_difference(state: Mapping[str, Floats], path: Path) -> dict[str, Floats]:
     """Return ``state`` (float32, by name) with the difference in ``path`` added in float32.
 
-    :raises ValueError: if the file changes a tensor that ``state`` has not, or has in another size.
+    :raises ValueError: if it is no such file, or changes a tensor that ``state`` has not, or has in another size.
     """
+    from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
-    stored = load_file(path)
+    try:
+        stored = load_file(path)
+    except SafetensorError as error:
+        raise ValueError(f"{path} is no safetensors file: {error}") from error
     merged = dict(state)
     for name in sorted(key.removesuffix(".scales") for key in stored if key.endswith(".scales")):
         codes, scales = stored[f"{name}.codes"], stored[f"{name}.scales"]

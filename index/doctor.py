@@ -15,7 +15,6 @@ from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, get_args
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +26,7 @@ from corpus.load import default_policies_folder, load_policies
 from corpus.messages import message, printable
 from corpus.numbering import read_marker
 from corpus.parser import parse_policy
+from index.arrays import read_array
 from index.encoder import Encoder, Progress
 from index.errors import IndexMismatchError, IndexNotBuiltError
 from index.lexical import LexicalIndex
@@ -39,13 +39,16 @@ from index.manifest import (
     hash_files,
     newest_manifest,
     quote_argument,
+    read_file,
     read_index_id,
     read_manifest,
     repair_command,
 )
-from index.segment import OUTLINE_FILES, made_by, read_outline
-from index.store import CHECKSUMS, default_index_folder, locked
+from index.segment import MOST_JSON_BYTES, OUTLINE_FILES, UNREADABLE, check_lexical, made_by, read_outline
+from index.storage import QUARANTINE, list_quarantine
+from index.store import CHECKSUMS, JOURNAL, default_index_folder, locked
 from index.units import Unit, clause_units, embedding_texts
+from index.vectors import open_store
 
 Severity = Literal["error", "warning", "note"]
 FindingKind = Literal[
@@ -62,6 +65,9 @@ FindingKind = Literal[
     "orphan",
     "superseded",
     "leftover",
+    "unfinished",
+    "quarantined",
+    "store_lacks",
     "made_differently",
     "shipped_differs",
     "record_differs",
@@ -95,8 +101,7 @@ CountTokens = Callable[[Sequence[str]], Sequence[int]]
 # for the maintainer to know.
 _WARNINGS: frozenset[FindingKind] = frozenset(
     {
-        "orphan",
-        "leftover",
+        "store_lacks",
         "shipped_differs",
         "clauses_differ",
         "sentence_too_long",
@@ -107,9 +112,20 @@ _WARNINGS: frozenset[FindingKind] = frozenset(
     }
 )
 _NOTES: frozenset[FindingKind] = frozenset(
-    {"superseded", "clause_too_long", "too_short", "unstated", "old_date", "future_date"}
+    {
+        "orphan",
+        "superseded",
+        "leftover",
+        "unfinished",
+        "quarantined",
+        "clause_too_long",
+        "too_short",
+        "unstated",
+        "old_date",
+        "future_date",
+    }
 )
-_UNREADABLE = (OSError, ValueError, TypeError, KeyError, AttributeError, EOFError, IndexError, BadZipFile)
+_UNREADABLE = (OSError, *UNREADABLE)
 
 MAX_TOKENS = 512  # what multilingual-e5-small reads of a text, its prompt and two special tokens included
 TOKENS_PER_CHARACTER = 0.65  # of the text; 0.63 over the units of 135 policies, 95 % of the long ones below 0.68
@@ -180,6 +196,7 @@ def examine_index(
     max_tokens: int = MAX_TOKENS,
     count_tokens: CountTokens | None = None,
     today: date | None = None,
+    store: str | None = None,
 ) -> tuple[Finding, ...]:
     """Return all that is wrong with the index at ``out``; it is read and not changed, and damage raises nothing.
 
@@ -190,6 +207,8 @@ def examine_index(
     :param max_tokens: how much the model reads of a text.
     :param count_tokens: how many tokens the model would make of passages, prompt and special tokens included; without
         it they are estimated from the characters.
+    :param store: where vectors are searched, if not in the index (see :func:`index.vectors.open_store`).
+    :raises StoreUnreachableError: if the store does not answer.
     """
     model = _Model(encoder_fingerprint, dimension, token_dimension, max_tokens, count_tokens)
     try:
@@ -200,13 +219,15 @@ def examine_index(
         command = repair_command(out) if newest_manifest(out) else build_command(out)
         return (_finding("current_damaged", "CURRENT", command),)
     findings = [*_examine_making(out, manifest, model), *_examine_storage(out, manifest)]
+    if store:
+        findings += _examine_store(out, manifest, store, model)
     held: list[_Held] = []
     for version in manifest.current:
         findings += _examine_files(out, version, alone=len(manifest.current) == 1)
         if (one := _read_held(out, version)) is not None:
             held.append(one)
     if model.dimension is None:
-        model = replace(model, dimension=_usual_dimension(out, held))
+        model = replace(model, dimension=_usual_dimension(out, [one.version for one in held]))
     fresh_parser = manifest.made_by.get("parser") == made_by("")["parser"]
     for one in held:
         findings += _examine_record(out, one)
@@ -404,9 +425,27 @@ def _examine_storage(out: Path, manifest: Manifest) -> Iterator[Finding]:
     identity = out / "ID"  # an index of an earlier version has none
     if identity.exists() and read_index_id(out) is None:
         yield _finding("id_damaged", identity.name, f"rm -r -- {quote_argument(identity)}")
-    for path in [*_entries(out), *_entries(out / "snapshots")]:
+    for path in [*_entries(out), *_entries(out / "snapshots"), *_entries(out / "nearest")]:
         if path.name.startswith(".partial-"):
-            yield _finding("leftover", path.relative_to(out).as_posix(), f"rm -r -- {quote_argument(path)}")
+            yield _finding("leftover", path.relative_to(out).as_posix(), _prune(out))
+    if aside := list_quarantine(out):
+        size = _size(out / QUARANTINE)
+        yield _finding("quarantined", f"{QUARANTINE}/", f"{_prune(out)} --quarantine", count=len(aside), size=size)
+
+
+def _examine_store(out: Path, manifest: Manifest, address: str, model: _Model) -> Iterator[Finding]:
+    """Look whether the vectors of the current versions are where they are searched."""
+    units = {version.segment: version.units for version in manifest.current}
+    dimension = model.dimension or _usual_dimension(out, [*manifest.current])
+    if dimension is None:
+        return
+    opened = open_store(address, out, fingerprint=manifest.made_by["encoder"], dimension=dimension)
+    try:
+        lacking = opened.missing(units)
+    finally:
+        opened.close()
+    if lacking:
+        yield _finding("store_lacks", address, "wentiao apps", count=len(lacking), total=len(units))
 
 
 def _find_unlisted(out: Path, wanted: Mapping[str, Manifest]) -> Iterator[Finding]:
@@ -426,6 +465,8 @@ def _find_unlisted(out: Path, wanted: Mapping[str, Manifest]) -> Iterator[Findin
     for path in _entries(out / "segments"):
         if path.name in before - listed:
             superseded.append(path)
+        elif path.name.startswith(JOURNAL):
+            yield _finding("unfinished", f"segments/{path.name}", f"rm -r -- {quote_argument(path)}", size=_size(path))
         elif path.name not in listed:
             yield _finding(_left(path), f"segments/{path.name}", _prune(out), size=_size(path))
     if superseded:
@@ -434,6 +475,7 @@ def _find_unlisted(out: Path, wanted: Mapping[str, Manifest]) -> Iterator[Findin
 
 
 def _left(path: Path) -> FindingKind:
+    """Return what an entry is that nothing names."""
     return "leftover" if path.name.startswith(".partial-") else "orphan"
 
 
@@ -464,19 +506,18 @@ def _examine_arrays(out: Path, one: _Held, model: _Model) -> Iterator[Finding]:
         return
     place = f"segments/{one.version.segment}"
     command = repair_command(out)
+    name = "units.json"
+    arrays: dict[str, NDArray[Any]] = {}
     try:
-        units = tuple(Unit(*item) for item in json.loads((folder / "units.json").read_text(encoding="utf-8")))
-        arrays = {name: _load(folder / f"{name}.npy") for name in ("vectors", "tokens", "token_starts")}
-        vectors, tokens, starts = arrays["vectors"], arrays["tokens"], arrays["token_starts"].astype(np.int64)
-        documents = _count_documents(folder / "lexical", len(one.clauses))
-        shapes = [("vectors", vectors, 2), ("tokens", tokens, 2), ("token_starts", starts, 1)]
+        units = tuple(Unit(*item) for item in json.loads(read_file(folder / name, MOST_JSON_BYTES)))
+        for name, dtypes, axes in (("vectors.npy", "<f4", 2), ("tokens.npy", "|i1", 2), ("token_starts.npy", "<i8", 1)):
+            arrays[name] = read_array(folder / name, dtypes, axes)
+        name = "lexical"
+        documents = _count_documents(folder / name, len(one.clauses))
     except _UNREADABLE:
-        yield _finding("unreadable", place, command, app=one.policy.app)
+        yield _finding("unreadable", f"{place}/{name}", command, app=one.policy.app)
         return
-    for name, array, axes in shapes:
-        if array.ndim != axes:
-            yield _finding("unreadable", f"{place}/{name}.npy", command, app=one.policy.app)
-            return
+    vectors, tokens, starts = arrays.values()
 
     def wrong_length(name: str, found: int, expected: int) -> Iterator[Finding]:
         if found != expected:
@@ -500,19 +541,14 @@ def _examine_arrays(out: Path, one: _Held, model: _Model) -> Iterator[Finding]:
     yield from _examine_norms(f"{place}/vectors.npy", command, one.policy.app, vectors)
 
 
-def _load(path: Path) -> NDArray[Any]:
-    array: NDArray[Any] = np.load(path, allow_pickle=False)
-    return array
-
-
 def _count_documents(folder: Path, clause_count: int) -> int | None:
     """Read the lexical part and return how many clauses it counts; ``None`` where no clause has a word."""
-    lexical = LexicalIndex.load(folder, clause_count)
     if not any(folder.iterdir()):
         return None
-    words = json.loads((folder / "vocab.index.json").read_text(encoding="utf-8"))
-    lexical.scores([word for word in words if word])
-    return int(json.loads((folder / "params.index.json").read_text(encoding="utf-8"))["num_docs"])
+    counted = json.loads(read_file(folder / "params.index.json", MOST_JSON_BYTES))["num_docs"]
+    check_lexical(folder, counted if counted < 2 * clause_count else clause_count)
+    LexicalIndex.load(folder, clause_count)
+    return int(counted)
 
 
 def _examine_norms(place: str, command: str, app: str, vectors: NDArray[Any]) -> Iterator[Finding]:
@@ -527,12 +563,13 @@ def _examine_norms(place: str, command: str, app: str, vectors: NDArray[Any]) ->
         yield _finding("norm", place, command, app=app, count=len(bad), row=int(bad[0]) + 1, length=length)
 
 
-def _usual_dimension(out: Path, held: Sequence[_Held]) -> int | None:
+def _usual_dimension(out: Path, versions: Sequence[Version]) -> int | None:
     """Return the dimension that most segments have, for want of a model to ask."""
     widths: Counter[int] = Counter()
-    for one in held:
+    for version in versions:
         try:
-            widths[np.load(out / "segments" / one.version.segment / "vectors.npy", mmap_mode="r").shape[1]] += 1
+            vectors = read_array(out / "segments" / version.segment / "vectors.npy", "<f4", 2, mapped=True)
+            widths[vectors.shape[1]] += 1
         except _UNREADABLE:
             continue
     return widths.most_common(1)[0][0] if widths else None

@@ -16,7 +16,14 @@ from typing import Protocol
 import numpy as np
 
 from index.engine import Engine, Precision, supports_bfloat16
-from index.model import TOKEN_PROJECTION, hash_files, prepare_openvino_model, shipped_difference, shipped_projection
+from index.model import (
+    TOKEN_PROJECTION,
+    hash_files,
+    prepare_openvino_model,
+    refuse_code,
+    shipped_difference,
+    shipped_projection,
+)
 from index.tokens import Floats, unit_rows
 
 Progress = Callable[[int, int], None]
@@ -197,6 +204,7 @@ def load_encoder(
         engine = OpenVinoEngine(folder, precision=precision, threads=threads)
     else:
         folder = Path(model) if Path(model).exists() else _find_in_hub_cache(str(model))
+        refuse_code(folder)
         engine = TorchEngine(folder, weights=hash_files(folder), precision=precision, threads=threads)
     if projection is None and (folder / TOKEN_PROJECTION).exists():
         projection = load_file(folder / TOKEN_PROJECTION)["projection"].astype(np.float32)

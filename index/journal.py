@@ -5,6 +5,9 @@ its content (8 bytes, little-endian), the content's BLAKE2b digest (16 bytes) an
 the others and names the segments in work; each other holds the sha256 of its texts (32 bytes each), how many token
 vectors each has (uint32), the vectors (float32) and the packed token vectors (int8), every array after the other.
 
+The journal of a build that was killed is kept while other segments are made: there are two files at most, each of as
+much as is encoded at once (UNITS_PER_POOL in :mod:`index.store`; 6 MB a thousand units).
+
 Reading ends at the first record that is not as it was written; it and what follows is encoded again. A killed program
 leaves a torn record at most; records are not synced, so a machine that loses its power may lose more of the end.
 """
@@ -14,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,11 +25,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index.encoder import Encoder, Progress
+from index.manifest import read_file
+from index.segment import UNREADABLE
 from index.tokens import MAX_CLAUSE_TOKENS, Floats, pack_tokens
 
 JOURNAL_VERSION = "1"
 # Padded characters that one call encodes, one to two seconds of it: what a kill loses.
 CHARACTERS_PER_SLICE = 6000
+MOST_BYTES = 1 << 30  # of a journal that is read: the 40,000 units of a policy of 5 MB take a quarter of it
 
 _DIGEST_SIZE = 16
 _KEY_SIZE = 32
@@ -59,6 +65,7 @@ class Journal:
     def __init__(self, path: Path, encoder: Encoder, made_by: Mapping[str, str]) -> None:
         """Read the journal at ``path`` if there is one and it was made alike; another is as good as none."""
         self._path = path
+        self._kept = path.with_name(f"{path.name}-kept")
         self._encoder = encoder
         self._making = {
             "journal": JOURNAL_VERSION,
@@ -68,13 +75,33 @@ class Journal:
         }
         self._packed: dict[bytes, PackedText] = {}
         self.segments: tuple[str, ...] = ()
-        if path.exists():
-            self._read(path.read_bytes())
+        self._read()
+
+    def choose(self, wanted: Iterable[str]) -> None:
+        """Take up the journal that was kept, if it is the one that knows some of the ``wanted`` segments."""
+        if not self._kept.exists() or set(names := tuple(wanted)) & set(self.segments):
+            return
+        newer = self._path.with_name(f"{self._path.name}-newer")
+        if self._path.exists():
+            os.replace(self._path, newer)
+        os.replace(self._kept, self._path)
+        if newer.exists():
+            os.replace(newer, self._kept)
+        self._read()
+        if not set(names) & set(self.segments) and self._kept.exists():
+            self._path.unlink()  # the older of two that nobody asks for
+            os.replace(self._kept, self._path)
+            self._read()
 
     def begin(self, segments: Iterable[str]) -> None:
-        """Take up ``segments``; a journal that was read goes on as it is if one of them is among its own."""
+        """Take up ``segments``; a journal that was read goes on as it is if one of them is among its own.
+
+        Another one is kept for the build that asks for it.
+        """
         names = tuple(segments)
         if not set(names) & set(self.segments):
+            if self.segments:
+                os.replace(self._path, self._kept)
             self.remove()
             self.segments = names
             header = {"made_by": self._making, "segments": self.segments}
@@ -115,6 +142,18 @@ class Journal:
         self._packed = {}
         self.segments = ()
 
+    def leave(self, is_made: Callable[[str], bool]) -> None:
+        """Leave what another build can go on from, and nothing else.
+
+        :param is_made: says whether there is a segment of that name.
+        """
+        for _ in (self._path, self._kept):
+            if not self._path.exists() and self._kept.exists():
+                os.replace(self._kept, self._path)
+                self._read()
+            if not self.segments or all(map(is_made, self.segments)):
+                self.remove()
+
     def _append(self, texts: Sequence[str], packed: Sequence[PackedText]) -> None:
         keys = [_key(text) for text in texts]
         content = b"".join(
@@ -129,14 +168,19 @@ class Journal:
             file.write(_frame(len(keys).to_bytes(4, "little") + content))
         self._packed.update(zip(keys, packed, strict=True))
 
-    def _read(self, content: bytes) -> None:
-        records = list(_records(content))
-        header = json.loads(records[0][1]) if records else {}
-        if header.get("made_by") != self._making:
+    def _read(self) -> None:
+        self._packed, self.segments = {}, ()
+        try:
+            records = list(_records(read_file(self._path, MOST_BYTES)))
+            header = json.loads(records[0][1]) if records else {}
+            if header.get("made_by") != self._making:
+                return
+            for _, record in records[1:]:
+                self._packed.update(self._unpack(record))
+            self.segments = tuple(map(str, header["segments"]))
+        except (FileNotFoundError, *UNREADABLE):  # of another program; as good as none
+            self._packed = {}
             return
-        self.segments = tuple(header["segments"])
-        for _, record in records[1:]:
-            self._packed.update(self._unpack(record))
         os.truncate(self._path, records[-1][0])
 
     def _unpack(self, record: bytes) -> Iterator[tuple[bytes, PackedText]]:

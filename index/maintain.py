@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import shutil
 import tomllib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -20,17 +22,20 @@ from index.manifest import (
     Version,
     build_command,
     current_generation,
+    damaged_names,
+    generations,
     hash_files,
-    newest_manifest,
     quote_argument,
+    read_file,
     read_manifest,
     replace_file,
     write_generation,
 )
-from index.nearest import refresh_nearest
 from index.segment import made_by
-from index.store import locked, read_version, recover_policies, write_policies
-from index.vectors import FolderVectors
+from index.storage import QUARANTINE, empty_quarantine, set_aside
+from index.store import JOURNAL, commit, locked, read_version, recover_policies, write_policies
+
+_log = logging.getLogger(__name__)
 
 Deed = Literal["added", "updated", "corrected", "unchanged", "removed"]
 
@@ -244,9 +249,7 @@ def restore_snapshot(out: Path, name: str, encoder: Encoder, *, progress: Progre
         versions = sorted((*later, *manifest.versions), key=lambda one: one.is_current)
         manifest = replace(manifest, versions=tuple(versions))
         if manifest.made_by == made_by(encoder.fingerprint) and all(_stands(out, one) for one in manifest.current):
-            units = {version.segment: version.units for version in manifest.current}
-            refresh_nearest(out, units, FolderVectors(out).vectors)
-            write_generation(out, manifest)
+            commit(out, manifest)
         else:
             _rewrite(out, manifest, encoder, progress)
     return snapshots[name]
@@ -268,54 +271,96 @@ def repair_index(out: Path, encoder: Encoder, *, progress: Progress | None = Non
     """Make the index at ``out`` whole, and as this model, parser and format make it, from the texts in it.
 
     Versions whose text is damaged are taken out of it. Where ``CURRENT`` or its generation is damaged, the generation
-    that was written last takes its place.
+    that was written last takes its place; where no current text is left, the last one that can be read whole. What is
+    damaged is set aside and not deleted (:func:`index.storage.list_quarantine`).
 
     :return: the versions whose text is damaged: they are no longer in the index, and an app whose current version is
         among them answers again when its file has been added.
     :raises IndexNotBuiltError: if there is no index.
     :raises IndexMismatchError: if its manifest is damaged, or no text of it is left.
+    :raises StorageError: if the disk is full, or may not be written to.
     """
     with locked(out):
-        try:
-            manifest = read_manifest(out)
-        except IndexMismatchError:
-            newest = newest_manifest(out)
-            if newest is None:
-                raise
-            manifest = newest
+        manifest = _newest_usable(out)
+        for path in damaged_names(out):
+            set_aside(out, path)
         _, lost = recover_policies(out, manifest.versions)
         kept = tuple(one for one in manifest.versions if one not in lost)
         if not any(version.is_current for version in kept):
-            raise IndexMismatchError(f"no text is left whole in {out}; build it again:\n  {build_command(out)}")
+            earlier = next((one for one in _readable(out) if not recover_policies(out, one.current)[1]), None)
+            if earlier is None:
+                raise IndexMismatchError(f"no text is left whole in {out}; build it again:\n  {build_command(out)}")
+            _, more = recover_policies(out, earlier.versions)
+            manifest, kept = earlier, tuple(one for one in earlier.versions if one not in more)
+            _log.warning("%s answers again from an earlier generation: no current text was left whole", out)
+        for version in lost:
+            if (folder := out / "segments" / version.segment).is_dir():
+                set_aside(out, folder)
         _rewrite(out, replace(manifest, versions=kept), encoder, progress)
+        for path in (out / "snapshots").glob("*"):
+            try:
+                _read_snapshot(out, path.name)
+            except IndexMismatchError:
+                set_aside(out, path)
         return tuple(lost)
 
 
-def prune_index(out: Path) -> int:
+def _newest_usable(out: Path) -> Manifest:
+    """Return the manifest of the current generation, else the whole one that was written last."""
+    try:
+        return read_manifest(out)
+    except IndexMismatchError:
+        newest = next(_readable(out), None)
+        if newest is None:
+            raise
+        return newest
+
+
+def _readable(out: Path) -> Iterator[Manifest]:
+    """Yield the manifests that are whole, the one that was written last first."""
+    for path in generations(out):
+        with suppress(IndexMismatchError):
+            yield read_manifest(out, path.stem)
+
+
+def prune_index(out: Path, *, quarantine: bool = False) -> int:
     """Delete the generations that are neither current nor a snapshot, and the segments that none of these lists.
 
+    What a build that was stopped has encoded stays: the next one goes on from it.
+
+    :param quarantine: delete what was damaged and set aside, too.
     :return: how many bytes were freed.
     """
     with locked(out):
         wanted = {current_generation(out), *(snapshot.generation for snapshot in list_snapshots(out))}
         listed = {version.segment for name in wanted for version in read_manifest(out, name).versions}
         orphans = [path for path in (out / "generations").iterdir() if path.stem not in wanted]
-        orphans += [path for path in (out / "segments").iterdir() if path.name not in listed]
+        segments = [path for path in (out / "segments").iterdir() if path.name not in listed]
+        orphans += [path for path in segments if not path.name.startswith(JOURNAL)]
         freed = 0
         for path in orphans:
-            freed += sum(one.stat().st_size for one in (path, *path.rglob("*")) if one.is_file())
-            if path.is_dir():
-                shutil.rmtree(path)
+            freed += _size(path)
+            if path.is_dir() and not path.is_symlink():
+                going = path.with_name(f".partial-{path.name}-pruned")
+                path.rename(going)  # never half a segment under its name
+                shutil.rmtree(going)
             else:
                 path.unlink()
+        if quarantine:
+            freed += _size(out / QUARANTINE)
+            empty_quarantine(out)
         return freed
 
 
+def _size(path: Path) -> int:
+    return sum(one.lstat().st_size for one in (path, *path.rglob("*")) if one.is_file() or one.is_symlink())
+
+
 def _read_snapshot(out: Path, name: str) -> Snapshot:
-    generation = (out / "snapshots" / name).read_text(encoding="utf-8", errors="replace").strip()
     try:
+        generation = read_file(out / "snapshots" / name, 100).decode("utf-8", "replace").strip()
         manifest = read_manifest(out, generation or "none")
-    except (IndexNotBuiltError, IndexMismatchError) as error:
+    except (IndexNotBuiltError, IndexMismatchError, ValueError) as error:
         raise IndexMismatchError(
             f"the generation of the snapshot {name!r} is gone or damaged; forget the snapshot:\n"
             f"  wentiao corpus forget {name} --index {quote_argument(out)}"

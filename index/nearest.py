@@ -13,15 +13,18 @@ import json
 import logging
 import os
 import shutil
+import struct
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from index.manifest import replace_file
+from index.segment import UNREADABLE
+from index.storage import set_aside
 from index.tokens import Floats
 
 if TYPE_CHECKING:
@@ -127,7 +130,7 @@ class ApproximateUnits:
         wanted = min(top_k * OVERFETCH, self.unit_count)
         while True:
             _, found = self._lists.search(query[np.newaxis], wanted, params=parameters)
-            ids = found[0][found[0] >= 0]
+            ids = found[0][(found[0] >= 0) & (found[0] < self.unit_count)]
             places = np.searchsorted(self._starts, ids, side="right") - 1
             kept = [
                 (self._names[place], int(number - self._starts[place]))
@@ -168,14 +171,64 @@ class ApproximateUnits:
                     found = hashlib.file_digest(file, "sha256").hexdigest()
             except FileNotFoundError:
                 continue
-            said = json.loads(record) if hashlib.sha256(record).hexdigest() == path.stem else {}
-            if said.get("sha256") == found:
-                # Mapped, so that several processes share it; on Windows FAISS cannot, and takes no such path either.
-                if os.name == "nt":
-                    return cls(faiss.deserialize_index(np.fromfile(content, np.uint8)), said["segments"])
-                return cls(faiss.read_index(str(content), faiss.IO_FLAG_MMAP), said["segments"])
-            _log.warning("%s is damaged and not used; questions across apps are slower until the next build", path)
+            try:
+                said = json.loads(record) if hashlib.sha256(record).hexdigest() == path.stem else {}
+                segments = {str(name): int(units) for name, units in said["segments"].items()}
+                if said["sha256"] != found or min(segments.values()) < 0:
+                    raise ValueError("it is not what its record says")
+                check_lists(content, sum(segments.values()))
+            except UNREADABLE as error:
+                told = "is damaged (%s) and not used; questions across apps are slower until the next build"
+                _log.warning(f"%s {told}", path, error)
+                continue
+            # Mapped, so that several processes share it; on Windows FAISS cannot, and takes no such path either.
+            if os.name == "nt":
+                return cls(faiss.deserialize_index(np.fromfile(content, np.uint8)), segments)
+            return cls(faiss.read_index(str(content), faiss.IO_FLAG_MMAP), segments)
         return None
+
+
+def check_lists(path: Path, unit_count: int) -> None:
+    """Check that a file is an inverted file as :meth:`ApproximateUnits.build` makes it, every size in it included.
+
+    FAISS believes what it reads: a file with another size, type or count makes it read and write beside its arrays.
+
+    :param unit_count: how many vectors must be in it.
+    :raises ValueError: if it is another.
+    """
+    with path.open("rb") as file:
+
+        def read(layout: str) -> tuple[Any, ...]:
+            size = struct.calcsize(f"<{layout}")
+            content = file.read(size)
+            if len(content) < size:
+                raise ValueError("the file is too short")
+            return struct.unpack(f"<{layout}", content)
+
+        kind, dimension, total, _, _, is_trained, metric, list_count, _ = read("4sIQQQ?IQQ")
+        if (kind, total, is_trained, metric) != (b"IwSq", unit_count, True, 0):
+            raise ValueError("it is no inverted file of that many units")
+        kind, width, centres, _, _, is_trained, metric, values = read("4sIQQQ?IQ")
+        if (kind, width, centres, is_trained, metric) != (b"IxFI", dimension, list_count, True, 0):
+            raise ValueError("its lists have other centres")
+        if values != list_count * dimension:
+            raise ValueError("its centres are others than it says")
+        file.seek(4 * values, os.SEEK_CUR)
+        direct, mapped, quantizer, _, _, width, code_size, trained = read("?QIIfQQQ")
+        if (direct, mapped, quantizer, width, code_size, trained) != (False, 0, 0, dimension, dimension, 2 * dimension):
+            raise ValueError("its vectors are not of 8 bits")
+        file.seek(4 * trained, os.SEEK_CUR)
+        code_size, _, kind, lists, width, how, count = read("Q?4sQQ4sQ")
+        if (code_size, kind, lists, width) != (dimension, b"ilar", list_count, dimension):
+            raise ValueError("it has other lists than it says")
+        if (how, count) != (b"full", list_count) and (how != b"sprs" or count % 2 or count > 2 * list_count):
+            raise ValueError("its lists have no sizes")
+        numbers = np.frombuffer(file.read(8 * count), "<u8").astype(object)  # whole numbers that do not overflow
+        sizes, places = (numbers, ()) if how == b"full" else (numbers[1::2], numbers[::2])
+        if len(numbers) != count or any(place >= list_count for place in places) or sum(sizes) != unit_count:
+            raise ValueError("its lists have other sizes")
+        if file.tell() + unit_count * (dimension + 8) != os.fstat(file.fileno()).st_size:
+            raise ValueError("the file has another size")
 
 
 def refresh_nearest(out: Path, segments: Mapping[str, int], vectors: Vectors) -> None:
@@ -188,6 +241,9 @@ def refresh_nearest(out: Path, segments: Mapping[str, int], vectors: Vectors) ->
         shutil.rmtree(folder, ignore_errors=True)
         return
     held = ApproximateUnits.load(folder)
+    if held is None and folder.is_dir():
+        for path in [*folder.glob("*.json"), *folder.glob("*.faiss")]:
+            set_aside(out, path)
     if sum(segments.values()) - (held.count_units(segments) if held else 0) > EXACT_UNITS:
         ApproximateUnits.build(segments, vectors).save(folder)
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from index.arrays import Stamp, stamp_of
 from index.manifest import Version, damaged, hash_files
-from index.segment import Segment
+from index.recent import LastUsed
+from index.segment import UNREADABLE, Segment
+from index.storage import reporting
 from index.vectors import FolderVectors, VectorStore
 
 # Segments that stay open, the last used ones: some 0.6 MB of objects each, and two mapped files, which hold a
@@ -17,6 +19,28 @@ MOST_OPEN = 200
 # Bytes of segments that are read and hashed when an index is opened, about a second; of a larger index every segment
 # is, when it is first used.
 MOST_VERIFIED_AT_ONCE = 2 << 30
+# Bytes of segments up to which an index is read into memory whole: whatever becomes of its files then, it goes on
+# answering. The five shipped policies have 4 MB, 135 have 190.
+HELD_BYTES = 32 << 20
+
+
+@dataclass(frozen=True)
+class _Open:
+    """A segment, and its files that are mapped, as they were when they were checked."""
+
+    segment: Segment
+    mapped: Mapping[Path, Stamp]
+
+    def is_as_checked(self) -> bool:
+        """Whether no mapped file has been written to since; one that was moved or deleted has not."""
+        for path, stamp in self.mapped.items():
+            try:
+                found = stamp_of(path)
+            except OSError:
+                continue
+            if found != stamp and found[0] == stamp[0]:
+                return False
+        return True
 
 
 class SegmentReader:
@@ -30,10 +54,10 @@ class SegmentReader:
         self.out = out
         self.folder = FolderVectors(out, before_use=self.check)
         self.store: VectorStore = store or self.folder
-        self._lock = threading.Lock()
         self._versions: dict[str, Version] = {}  # by segment
-        self._whole: set[str] = set()
-        self._open: OrderedDict[str, Segment] = OrderedDict()
+        self._sizes: dict[str, int] = {}
+        self._whole: dict[str, tuple[Stamp, ...]] = {}
+        self._open: LastUsed[_Open] = LastUsed()
 
     @property
     def is_remote(self) -> bool:
@@ -50,52 +74,79 @@ class SegmentReader:
         :raises IndexMismatchError: if a file is damaged or missing.
         """
         self.expect(versions)
-        new = [version for version in versions if version.segment not in self._whole]
-        total = sum(
-            path.stat().st_size for version in new for path in self._folder(version).rglob("*") if path.is_file()
-        )
-        for version in new:
-            if total <= MOST_VERIFIED_AT_ONCE:
-                self.check(version.segment)
-            elif gone := [name for name in version.files if not (self._folder(version) / name).is_file()]:
-                raise damaged(self.out, self._folder(version) / gone[0])
+        for version in versions:
+            if version.segment not in self._sizes:
+                self._sizes[version.segment] = sum(size for _, size, _ in self._stamps(version))
+        self.folder.is_held = sum(self._sizes[version.segment] for version in versions) <= HELD_BYTES
+        new = [version.segment for version in versions if version.segment not in self._whole]
+        if sum(self._sizes[segment] for segment in new) <= MOST_VERIFIED_AT_ONCE:
+            for segment in new:
+                self.check(segment)
+
+    def hold(self, versions: Sequence[Version]) -> None:
+        """Open the segments of ``versions``, if they are few enough to be held in memory whole.
+
+        :raises IndexMismatchError: if a file of them is damaged or missing.
+        """
+        if self.folder.is_held and len(versions) <= MOST_OPEN:
+            for version in versions:
+                self.open(version)
 
     def open(self, version: Version) -> Segment:
         """Return the segment of ``version``.
 
         :raises IndexMismatchError: if a file of it is damaged or missing.
         """
-        with self._lock:
-            segment = self._open.get(version.segment)
-            if segment is not None:
-                self._open.move_to_end(version.segment)
-                return segment
+        held = self._open.get(version.segment)
+        if held is not None and held.is_as_checked():
+            return held.segment
+        self._open.drop(version.segment)
+        with reporting(self.out):
+            opened = self._read(version)
+        self._open.keep(version.segment, opened, most=MOST_OPEN)
+        return opened.segment
+
+    def _read(self, version: Version) -> _Open:
         self.check(version.segment)
+        checked = self._whole[version.segment]
+        folder, is_mapped = self._folder(version), not self.folder.is_held
         try:
             vectors = self.folder.vectors(version.segment)
-            segment = Segment.load(self._folder(version), vectors, self.store if self.is_remote else None)
+            segment = Segment.load(folder, vectors, self.store if self.is_remote else None, mapped=is_mapped)
         except FileNotFoundError as error:  # pruned since it was checked
-            raise damaged(self.out, Path(error.filename or self._folder(version))) from error
-        with self._lock:
-            self._open[version.segment] = segment
-            if len(self._open) > MOST_OPEN:
-                self._open.popitem(last=False)
-        return segment
+            raise damaged(self.out, Path(error.filename or folder)) from error
+        except UNREADABLE as error:  # as it was written, by something else than this program
+            raise damaged(self.out, folder) from error
+        if self._stamps(version) != checked:
+            raise damaged(self.out, folder)
+        stamps = {folder / name: stamp for name, stamp in zip(version.files, checked, strict=True)}
+        mapped = {path: stamps[path] for path in (folder / "vectors.npy", folder / "tokens.npy") if is_mapped}
+        return _Open(segment, mapped)
 
     def check(self, segment: str) -> None:
-        """Check every file of a segment of a generation that was given to :meth:`verify`, once.
+        """Check every file of a segment of a generation that was given to :meth:`verify`, if one has changed since.
 
         :raises IndexMismatchError: if a file is damaged or missing.
         """
-        if segment in self._whole:
-            return
         version = self._versions[segment]
+        stamps = self._stamps(version)
+        if self._whole.get(segment) == stamps:
+            return
         folder = self._folder(version)
         found = hash_files(folder) if folder.is_dir() else {}
         if found != version.files:
             bad = sorted({*found.items()} ^ {*version.files.items()})[0][0]
             raise damaged(self.out, folder / bad)
-        self._whole.add(version.segment)
+        self._whole[segment] = stamps
+
+    def _stamps(self, version: Version) -> tuple[Stamp, ...]:
+        stamps = []
+        for path in (self._folder(version) / name for name in version.files):
+            try:
+                stamps.append(stamp_of(path))
+            except (FileNotFoundError, NotADirectoryError) as error:
+                raise damaged(self.out, path) from error
+        return tuple(stamps)
 
     def _folder(self, version: Version) -> Path:
         return self.out / "segments" / version.segment

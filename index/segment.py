@@ -7,15 +7,19 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from corpus.datatypes import Clause, Policy
 from corpus.parser import PARSER_VERSION
+from index.arrays import read_array
 from index.lexical import LexicalIndex, tokenizer_version
+from index.manifest import read_file
 from index.tokens import unpack_tokens
 from index.units import UNITS_VERSION, Unit, clause_units, embedding_texts, lexical_texts
 
@@ -26,6 +30,22 @@ if TYPE_CHECKING:
 FORMAT_VERSION = "5"
 OUTLINE_FILES = ("policy.json", "clauses.json")
 _ARRAYS = ("vectors", "tokens", "token_starts")
+MOST_JSON_BYTES = 256 << 20  # a policy of 5 MB has 13 MB of clauses; objects take ten times what their JSON does
+# What reading files raises that are as somebody wrote them, but not as this program does.
+UNREADABLE = (
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    IndexError,
+    EOFError,
+    OverflowError,
+    RecursionError,
+    MemoryError,
+    BadZipFile,
+    IsADirectoryError,
+    NotADirectoryError,
+)
 
 
 def made_by(encoder_fingerprint: str) -> dict[str, str]:
@@ -120,31 +140,97 @@ class Segment:
         write_outline(folder, self.policy, self.clauses)
         _write_json(folder / "units.json", [[unit.clause, unit.start, unit.end] for unit in self.units])
         for name in _ARRAYS:
-            np.save(folder / f"{name}.npy", getattr(self, name), allow_pickle=False)
+            content = BytesIO()  # written by Python, which says what the disk refuses
+            np.save(content, getattr(self, name), allow_pickle=False)
+            (folder / f"{name}.npy").write_bytes(content.getbuffer())
         self.lexical.save(folder / "lexical")
 
     @classmethod
     def load(
-        cls, folder: Path, vectors: NDArray[np.float32] | None = None, store: VectorStore | None = None
+        cls,
+        folder: Path,
+        vectors: NDArray[np.float32] | None = None,
+        store: VectorStore | None = None,
+        *,
+        mapped: bool = True,
     ) -> Segment:
         """Read what :meth:`save` wrote; the caller has verified the files.
 
-        The large arrays, ``vectors`` and ``tokens``, are mapped into memory and read where they are needed.
-
-        :param vectors: those of the segment, where they are mapped already.
+        :param vectors: those of the segment, where they are there already.
+        :param mapped: map the large arrays, ``vectors`` and ``tokens``, into memory and read them where needed.
+        :raises UNREADABLE: one of these, if the files are not what :meth:`save` writes, whatever their checksums say.
         """
         policy, clauses = read_outline(folder)
-        return cls(
+        check_lexical(folder / "lexical", len(clauses))
+        if vectors is None:
+            vectors = read_array(folder / "vectors.npy", "<f4", 2, mapped=mapped)
+        segment = cls(
             name=folder.name,
             policy=policy,
             clauses=clauses,
             units=tuple(Unit(*item) for item in _read_json(folder / "units.json")),
-            vectors=_map(folder / "vectors.npy") if vectors is None else vectors,
-            tokens=_map(folder / "tokens.npy"),
-            token_starts=np.load(folder / "token_starts.npy", allow_pickle=False),
+            vectors=vectors,
+            tokens=read_array(folder / "tokens.npy", "|i1", 2, mapped=mapped),
+            token_starts=read_array(folder / "token_starts.npy", "<i8", 1),
             lexical=LexicalIndex.load(folder / "lexical", len(clauses)),
             store=store,
         )
+        segment.check()
+        return segment
+
+    def check(self) -> None:
+        """Check that the parts fit together, so that what is cited stands in the policy.
+
+        :raises ValueError: if they do not.
+        """
+        text, known = self.policy.text, {clause.clause_id for clause in self.clauses}
+        for clause in self.clauses:
+            if text[_offset(clause.start, text) : _offset(clause.end, text)] != clause.text:
+                raise ValueError(f"clause {clause.clause_id} is not what stands there")
+            if clause.lead_in is not None and clause.lead_in not in known:
+                raise ValueError(f"clause {clause.clause_id} hangs on none of the policy")
+        owners = [_offset(unit.clause, self.clauses) for unit in self.units]
+        if owners != sorted(owners) or {*owners} != {*range(len(self.clauses))}:
+            raise ValueError("the units are not those of the clauses, in their order")
+        if any(_offset(unit.start, text) > _offset(unit.end, text) for unit in self.units):
+            raise ValueError("a unit ends before it begins")
+        starts = self.token_starts
+        if len(self.vectors) != len(self.units) or len(starts) != len(self.clauses) + 1:
+            raise ValueError("there are more or fewer vectors than units, or tokens than clauses")
+        if starts[0] != 0 or starts[-1] != len(self.tokens) or (np.diff(starts) < 0).any():
+            raise ValueError("the tokens are not those of the clauses, in their order")
+
+
+def _offset(value: object, within: Sequence[object]) -> int:
+    if type(value) is not int or not 0 <= value <= len(within):
+        raise ValueError(f"{value!r} is no place in {len(within)}")
+    return value
+
+
+def check_lexical(folder: Path, clause_count: int) -> None:
+    """Check the files that bm25s is to read: how much they make it hold, and where they point to.
+
+    :raises UNREADABLE: one of these, if they are not those of ``clause_count`` clauses.
+    """
+    if not any(folder.iterdir()):
+        return
+    params = _read_json(folder / "params.index.json")
+    if params["num_docs"] != clause_count or type(params["num_docs"]) is not int:
+        raise ValueError(f"{folder} counts {params['num_docs']!r} clauses, not {clause_count}")
+    made = (params["method"], params["dtype"], params["backend"])
+    if made not in (("lucene", "float32", "numpy"), ("lucene", "float32", "auto")):
+        raise ValueError(f"{folder} is not scored as this program does")
+    words = _read_json(folder / "vocab.index.json")
+    weights = read_array(folder / "data.csc.index.npy", "<f4", 1)
+    clauses = read_array(folder / "indices.csc.index.npy", "<i4 <i8", 1)
+    starts = read_array(folder / "indptr.csc.index.npy", "<i4 <i8", 1)
+    if len(weights) != len(clauses) or (len(clauses) and not 0 <= clauses.min() <= clauses.max() < clause_count):
+        raise ValueError(f"{folder} weighs words in clauses that there are not")
+    if not len(starts) or starts[0] < 0 or starts[-1] > len(weights) or (np.diff(starts) < 0).any():
+        raise ValueError(f"{folder} looks for words where there are none")
+    places = [place for word, place in words.items() if word]  # bm25s has an empty one that no question asks for
+    if any(type(place) is not int or not 0 <= place < len(starts) - 1 for place in places):
+        raise ValueError(f"{folder} has words without a place")
 
 
 def write_outline(folder: Path, policy: Policy, clauses: Sequence[Clause]) -> None:
@@ -173,14 +259,9 @@ def _first_units(units: tuple[Unit, ...], clause_count: int) -> NDArray[np.int64
     return np.searchsorted(clauses, np.arange(clause_count))
 
 
-def _map(path: Path) -> NDArray[Any]:
-    mapped: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    return mapped
-
-
 def _write_json(path: Path, value: object) -> None:
     path.write_text(json.dumps(value, ensure_ascii=False), encoding="utf-8")
 
 
 def _read_json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
+    return json.loads(read_file(path, MOST_JSON_BYTES))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,17 +28,21 @@ from index.manifest import (
     check_index_id,
     current_generation,
     damaged,
+    damaged_names,
     hash_files,
     newest_manifest,
+    read_file,
     read_manifest,
     repair_command,
     sync,
     write_generation,
     write_index_id,
 )
+from index.manifest import default_index_folder as default_index_folder
 from index.nearest import refresh_nearest
 from index.reader import SegmentReader, SegmentsByApp
-from index.segment import OUTLINE_FILES, Segment, made_by, read_outline, segment_name
+from index.segment import MOST_JSON_BYTES, OUTLINE_FILES, UNREADABLE, Segment, made_by, read_outline, segment_name
+from index.storage import reporting, set_aside
 from index.tokens import Floats
 from index.units import clause_units, embedding_texts
 from index.vectors import FolderVectors, VectorStore, open_store
@@ -74,6 +79,13 @@ class Generation:
     def by_app(self) -> SegmentsByApp:
         """App -> the segment of its current version, opened when it is asked for."""
         return SegmentsByApp(self.current, self.reader)
+
+    def hold(self) -> None:
+        """Read a small index into memory whole, so that it answers whatever becomes of its files.
+
+        :raises IndexMismatchError: if one is damaged or missing.
+        """
+        self.reader.hold(self.current)
 
     @property
     def segments(self) -> tuple[Segment, ...]:
@@ -119,31 +131,44 @@ def build_index(policies: Sequence[Policy], out: Path, encoder: Encoder, *, prog
 
 @contextmanager
 def locked(out: Path, *, create: bool = False) -> Iterator[None]:
-    """Hold the index for writing; readers are not held up.
+    """Hold the index for writing; readers are not held up, another writer waits. A killed one holds nothing.
 
     :raises IndexNotBuiltError: if there is no index and none is to be created.
+    :raises StorageError: if the disk is full, or may not be written to; the index is as it was.
     """
     from filelock import FileLock
 
-    if not create and not (out / "segments").is_dir():
-        raise IndexNotBuiltError(f"no index at {out}; build one:\n  {build_command(out)}")
-    (out / "segments").mkdir(parents=True, exist_ok=True)
-    with FileLock(out / ".lock"):
-        write_index_id(out)
-        _clear_leftovers(out / "segments")
-        yield
+    with reporting(out):
+        if not create and not (out / "segments").is_dir():
+            raise IndexNotBuiltError(f"no index at {out}; build one:\n  {build_command(out)}")
+        (out / "segments").mkdir(parents=True, exist_ok=True)
+        with FileLock(out / ".lock"):
+            _clear_leftovers(out)
+            write_index_id(out)
+            yield
 
 
-def _clear_leftovers(segments: Path) -> None:
-    """Delete what a killed writer left, after putting back a segment that it had moved and not yet replaced."""
+def _clear_leftovers(out: Path) -> None:
+    """Delete what a killed writer left, after putting in its place a segment that it had made whole and not moved."""
+    for folder in (out, out / "generations", out / "snapshots", out / "nearest"):
+        for path in folder.glob(".partial-*"):
+            path.unlink()
+    segments = out / "segments"
     for leftover in segments.glob(".partial-*"):
-        if leftover.name == JOURNAL:  # the next build goes on from it
+        if leftover.name.startswith(JOURNAL):  # the next build goes on from it
             continue
         place = segments / leftover.name.split("-")[1]
-        kept = next((path for path in (leftover / "segment", leftover / "damaged") if path.is_dir()), None)
-        if kept is not None and not place.exists() and (leftover / "damaged").is_dir():
-            kept.rename(place)
+        if is_whole(leftover / "segment") and not place.exists():
+            (leftover / "segment").rename(place)
+            sync(segments)
         shutil.rmtree(leftover)
+
+
+def commit(out: Path, manifest: Manifest) -> str:
+    """Make ``manifest`` the current generation, with what finds units near a query over all of it; return its name."""
+    units = {version.segment: version.units for version in manifest.current}
+    refresh_nearest(out, units, FolderVectors(out).vectors)
+    return write_generation(out, manifest)
 
 
 def write_policies(
@@ -195,9 +220,7 @@ def write_policies(
             units=len(stored.vectors(name)),
         )
         versions.extend(_succeed([version for version in before if version.app == policy.app], new))
-    units = {version.segment: version.units for version in versions if version.is_current}
-    refresh_nearest(out, units, stored.vectors)
-    return write_generation(out, Manifest(made_by(encoder.fingerprint), tuple(versions), shipped_hash))
+    return commit(out, Manifest(made_by(encoder.fingerprint), tuple(versions), shipped_hash))
 
 
 def _succeed(before: Sequence[Version], new: Version) -> list[Version]:
@@ -216,15 +239,17 @@ def open_generation(
     :param store: where vectors are searched, if not in the index itself; what it lacks of this generation is put there.
     :raises IndexNotBuiltError: if there is no index.
     :raises IndexMismatchError: if another model, parser or format made it, or a file is damaged or missing.
+    :raises StorageError: if the files may not be read, or the disk fails.
     :raises StoreUnreachableError: if the store does not answer.
     """
-    name = current_generation(out)
-    reader = known.reader if known else SegmentReader(out, store)
-    try:
-        return _open(out, name, encoder_fingerprint, reader)
-    except (IndexNotBuiltError, IndexMismatchError):
-        if current_generation(out) == name:
-            raise
+    with reporting(out):
+        name = current_generation(out)
+        reader = known.reader if known else SegmentReader(out, store)
+        try:
+            return _open(out, name, encoder_fingerprint, reader)
+        except (IndexNotBuiltError, IndexMismatchError):
+            if current_generation(out) == name:
+                raise
     return open_generation(out, encoder_fingerprint, known=known, store=store)  # another took its place meanwhile
 
 
@@ -304,24 +329,20 @@ def read_version(out: Path, version: Version) -> tuple[Policy, tuple[Clause, ...
     :raises IndexMismatchError: if its files are damaged or gone.
     """
     folder = out / "segments" / version.segment
-    for name in OUTLINE_FILES:
+    with reporting(out):
+        if folder.is_symlink():
+            raise damaged(out, folder)
+        for name in OUTLINE_FILES:
+            try:
+                found = hashlib.sha256(read_file(folder / name, MOST_JSON_BYTES)).hexdigest()
+            except (FileNotFoundError, NotADirectoryError, ValueError) as error:
+                raise damaged(out, folder / name) from error
+            if found != version.files.get(name) or (folder / name).is_symlink():
+                raise damaged(out, folder / name)
         try:
-            found = hashlib.sha256((folder / name).read_bytes()).hexdigest()
-        except FileNotFoundError as error:
-            raise damaged(out, folder / name) from error
-        if found != version.files[name]:
-            raise damaged(out, folder / name)
-    try:
-        return read_outline(folder)
-    except (KeyError, TypeError, ValueError) as error:  # as it was written, by something else than this program
-        raise damaged(out, folder) from error
-
-
-def default_index_folder() -> Path:
-    """Return where the default index lives: the shipped policies, and what the maintainer of this machine added."""
-    from platformdirs import user_data_path
-
-    return user_data_path("wentiao") / "index"
+            return read_outline(folder)
+        except UNREADABLE as error:  # as it was written, by something else than this program
+            raise damaged(out, folder) from error
 
 
 def open_default(encoder: Encoder, *, progress: Progress | None = None, store: VectorStore | None = None) -> Generation:
@@ -346,6 +367,8 @@ def open_default(encoder: Encoder, *, progress: Progress | None = None, store: V
         _log.warning("made anew from its own texts: %s", str(error).partition(";")[0])
     with locked(out, create=True):
         before = read_versions(out)
+        for path in damaged_names(out):
+            set_aside(out, path)
         added, lost = recover_policies(out, [one for one in before if one.is_current and not one.shipped])
         if lost:
             apps = "、".join(version.app for version in lost)
@@ -399,7 +422,7 @@ def _make_segments(
     """Yield the segments of the policies that have none; where the text has been encoded before, from that.
 
     The caller has written one when it asks for the next. What a build that was killed left in its journal is not
-    encoded again.
+    encoded again; a journal of other policies is kept for the build that wants them.
     """
     outlines: list[_Outline] = []
     for policy, name in missing:
@@ -415,6 +438,7 @@ def _make_segments(
         outlines.append(_Outline(name, policy, clauses, len(clause_units(clauses))))
     journal = Journal(out / "segments" / JOURNAL, encoder, made_by(encoder.fingerprint))
     start, total = 0, sum(one.unit_count for one in outlines)
+    journal.choose(one.name for one in outlines)
     for pool in _pools(outlines, journal.segments):
         journal.begin(one.name for one in pool)
         count = sum(one.unit_count for one in pool)
@@ -428,7 +452,7 @@ def _make_segments(
             yield one.name, Segment.make(one.name, one.policy, one.clauses, journal.packed)
         journal.remove()
         start += count
-    journal.remove()  # of policies that are no longer wanted
+    journal.leave(lambda name: (out / "segments" / name).is_dir())
 
 
 @dataclass(frozen=True)
@@ -476,14 +500,18 @@ def _twin(policy: Policy, name: str, out: Path, before: Sequence[Version], finge
 def _write_segment(segment: Segment, folder: Path) -> dict[str, str]:
     """Write beside the final place, make it durable, then rename: the folder is whole or not there."""
     partial = Path(tempfile.mkdtemp(prefix=f".partial-{folder.name}-", dir=folder.parent))
-    segment.save(partial / "segment")
-    checksums = json.dumps(hash_files(partial / "segment"), sort_keys=True)
-    (partial / "segment" / CHECKSUMS).write_text(checksums, encoding="utf-8")
-    files = hash_files(partial / "segment")
-    for path in (partial / "segment", *sorted((partial / "segment").rglob("*"))):
-        sync(path)
-    if folder.exists():
-        folder.rename(partial / "damaged")
+    try:
+        segment.save(partial / "segment")
+        checksums = json.dumps(hash_files(partial / "segment"), sort_keys=True)
+        (partial / "segment" / CHECKSUMS).write_text(checksums, encoding="utf-8")
+        files = hash_files(partial / "segment")
+        for path in (partial / "segment", *sorted((partial / "segment").rglob("*"))):
+            sync(path)
+    except OSError:
+        shutil.rmtree(partial, ignore_errors=True)  # of a disk that is full
+        raise
+    if os.path.lexists(folder):  # stopped from here on, the next writer moves the new one into its place
+        set_aside(folder.parent.parent, folder)
     (partial / "segment").rename(folder)
     sync(folder.parent)
     shutil.rmtree(partial)
@@ -493,9 +521,8 @@ def _write_segment(segment: Segment, folder: Path) -> dict[str, str]:
 def is_whole(segment: Path) -> bool:
     """Say whether a segment's folder holds exactly the files that were written, by the checksums among them."""
     try:
-        recorded = json.loads((segment / CHECKSUMS).read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+        recorded = json.loads(read_file(segment / CHECKSUMS, MOST_JSON_BYTES))
+    except (FileNotFoundError, *UNREADABLE):
         return False
     files = hash_files(segment)
-    del files[CHECKSUMS]
-    return bool(files == recorded)
+    return files.pop(CHECKSUMS, None) is not None and bool(files == recorded)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
+from index.arrays import Stamp, read_array, stamp_of
 from index.errors import IndexMismatchError
 from index.manifest import damaged
 from index.nearest import EXACT_UNITS, FOLDER, ApproximateUnits, Neighbour, best_first, search_exactly
+from index.recent import LastUsed
 from index.tokens import Floats
 
 VECTORS = "vectors.npy"
@@ -81,8 +82,10 @@ class FolderVectors:
         """:param before_use: called with a segment's name before its vectors are read; raises if they are damaged."""
         self._out = out
         self._before_use = before_use
+        self.is_held = False
+        """Whether vectors are read into memory and not mapped; for an index that is small."""
         self._lock = threading.Lock()
-        self._mapped: OrderedDict[str, Floats] = OrderedDict()
+        self._open: LastUsed[tuple[Floats, Stamp]] = LastUsed()
         self._approximate: ApproximateUnits | None = None
         self._seen_record: tuple[str, ...] | None = None
 
@@ -111,31 +114,38 @@ class FolderVectors:
 
     def close(self) -> None:
         """Unmap everything."""
+        self._open.clear()
         with self._lock:
-            self._mapped.clear()
             self._approximate, self._seen_record = None, None
 
     def vectors(self, segment: str) -> Floats:
         """Return the unit vectors of a segment, float32 of shape (units, dimension), read-only.
 
-        :raises IndexMismatchError: if they are gone.
+        :raises IndexMismatchError: if they are gone or damaged.
         """
-        with self._lock:
-            held = self._mapped.get(segment)
-            if held is not None:
-                self._mapped.move_to_end(segment)
-                return held
-        self._before_use(segment)
         path = self._out / "segments" / segment / VECTORS
+        held = self._open.get(segment)
+        if held is not None and not self._has_changed(path, *held):
+            return held[0]
+        self._before_use(segment)
         try:
-            mapped: Floats = np.load(path, mmap_mode="r", allow_pickle=False)
-        except FileNotFoundError as error:
+            stamp = stamp_of(path)
+            vectors: Floats = read_array(path, "<f4", 2, mapped=not self.is_held)
+        except (FileNotFoundError, NotADirectoryError, ValueError) as error:
             raise damaged(self._out, path) from error
-        with self._lock:
-            self._mapped[segment] = mapped
-            if len(self._mapped) > MOST_MAPPED:
-                self._mapped.popitem(last=False)
-        return mapped
+        self._open.keep(segment, (vectors, stamp), most=MOST_MAPPED)
+        return vectors
+
+    @staticmethod
+    def _has_changed(path: Path, vectors: Floats, stamp: Stamp) -> bool:
+        """Whether a mapped file has been written to since; one that was moved or deleted has not."""
+        if not isinstance(vectors, np.memmap):
+            return False
+        try:
+            found = stamp_of(path)
+        except OSError:
+            return False
+        return found != stamp and found[0] == stamp[0]
 
     def _count(self, segment: str) -> int:
         try:

@@ -215,6 +215,7 @@ class Assistant:
             generation = open_default(encoder, progress=progress, store=vectors)
         else:
             generation = open_generation(out, encoder.fingerprint, store=vectors)
+        generation.hold()
         decision = load_decision(encoder.fingerprint, encoder.dimension)
         if not decision.calibrated:
             _log.warning("declining is not calibrated for this model; run: python -m evaluation calibrate")
@@ -236,6 +237,7 @@ class Assistant:
         if current_generation(known.folder) == known.name:
             return False
         generation = open_generation(known.folder, self._encoder.fingerprint, known=known)
+        generation.hold()
         self._newest = View(generation, _resolver_of(generation))
         return True
 

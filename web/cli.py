@@ -76,6 +76,7 @@ class Commands:
     default_workers: int = 1
     language: Language = "en"
     publish: Callable[[Path], None] = lambda out: None
+    store: str | None = None
     serve_tools: Callable[[str, int, str], None] = lambda host, port, root_path: None
 
 
@@ -269,18 +270,24 @@ def _index(options: argparse.Namespace, commands: Commands) -> tuple[int, str]:
     if options.action == "build":
         return EXIT_ANSWERED, commands.build_index(options.policies, options.out)
     from index.doctor import mend_index
+    from index.storage import list_quarantine
 
     out = options.out or commands.index
+    known = list_quarantine(out)
     lost = mend_index(out, commands.load_encoder(), progress=ProgressBar())
     commands.publish(out)
+    aside = [
+        message("cli.set_aside", commands.language, path=path) for path in list_quarantine(out) if path not in known
+    ]
     if lost:
         lines = [message("cli.repaired_without", commands.language, out=out)]
         for version in lost:
             said = "cli.lost_current" if version.is_current else "cli.lost_old"
             date = version.date or message("cli.no_date", commands.language)
             lines.append(message(said, commands.language, app=version.app, date=date, version=version.policy_id))
-        return EXIT_DECLINED, "\n".join(map(printable, lines))
-    return EXIT_ANSWERED, message("cli.repaired", commands.language, out=out)
+        return EXIT_DECLINED, "\n".join(map(printable, [*lines, *aside]))
+    told = [message("cli.repaired", commands.language, out=out), *aside]
+    return EXIT_ANSWERED, "\n".join(map(printable, told))
 
 
 def _doctor(options: argparse.Namespace, commands: Commands) -> tuple[int, str]:
@@ -293,6 +300,7 @@ def _doctor(options: argparse.Namespace, commands: Commands) -> tuple[int, str]:
         encoder_fingerprint=encoder.fingerprint,
         dimension=encoder.dimension,
         token_dimension=encoder.token_dimension,
+        store=commands.store,
     )
     if options.json:
         return exit_code(findings), _json([finding.to_dict() for finding in findings])

@@ -41,6 +41,7 @@ from index.maintain import (
 )
 from index.manifest import hash_files, read_manifest, write_generation
 from index.segment import Segment, _first_units
+from index.storage import list_quarantine
 from index.store import CHECKSUMS, build_index, default_index_folder, open_default, open_generation
 from index.units import clause_units
 from web.cli import make_parser
@@ -167,7 +168,7 @@ def test_a_lost_text_is_taken_out_by_repair_and_its_file_added_again(index, repa
     assert (finding.place, finding.command) == ("乙", f"{repair} && {add}")
     assert [version.app for version in repair_index(index, FakeEncoder())] == ["乙"]
     add_policies(index, [SECOND], FakeEncoder())
-    prune_index(index)
+    prune_index(index, quarantine=True)
     assert examine(index) == ()
 
 
@@ -207,27 +208,42 @@ def test_orphans_and_leftovers_are_found_and_pruned(index):
     prune = f"wentiao corpus prune --index {shlex.quote(str(index))}"
     found = [(one.kind, one.place, one.command, one.severity) for one in examine(index)]
     assert sorted(found) == [
-        ("leftover", "segments/.partial-x", prune, "warning"),
-        ("orphan", "generations/broken.json", prune, "warning"),
-        ("orphan", f"segments/{'0' * 32}", prune, "warning"),
+        ("leftover", "segments/.partial-x", prune, "note"),
+        ("orphan", "generations/broken.json", prune, "note"),
+        ("orphan", f"segments/{'0' * 32}", prune, "note"),
     ]
     prune_index(index)
     assert examine(index) == ()
 
 
-def test_leftovers_that_pruning_does_not_reach_are_found_and_removed(index):
+def test_leftovers_of_single_files_are_found_and_pruned(index):
     (index / "snapshots").mkdir()
     paths = [index / ".partial-a", index / "snapshots" / ".partial-b"]
     for path in paths:
         path.write_text("x")
     found = [(one.kind, one.place, one.command) for one in examine(index)]
     assert found == [
-        ("leftover", ".partial-a", f"rm -r -- {shlex.quote(str(paths[0]))}"),
-        ("leftover", "snapshots/.partial-b", f"rm -r -- {shlex.quote(str(paths[1]))}"),
+        ("leftover", ".partial-a", f"wentiao corpus prune --index {shlex.quote(str(index))}"),
+        ("leftover", "snapshots/.partial-b", f"wentiao corpus prune --index {shlex.quote(str(index))}"),
     ]
-    for path in paths:
-        path.unlink()
+    prune_index(index)
     assert examine(index) == ()
+
+
+def test_what_was_set_aside_is_a_note_until_the_maintainer_has_it_pruned(index):
+    name = segment_of(index, "甲")
+    (index / "segments" / name / "units.json").write_text("[]")
+    assert repair_index(index, FakeEncoder()) == ()
+    [place] = list_quarantine(index)
+    assert (index / place / "units.json").read_text() == "[]"
+    assert place.endswith(f"Z/segments/{name}") and place.startswith("quarantine/")
+    finding = find(index, "quarantined")
+    prune = f"wentiao corpus prune --index {shlex.quote(str(index))} --quarantine"
+    assert (finding.severity, finding.detail["count"], finding.command) == ("note", 1, prune)
+    prune_index(index)
+    assert (index / place / "units.json").exists()
+    assert prune_index(index, quarantine=True) > 0
+    assert not (index / "quarantine").exists() and examine(index) == ()
 
 
 def test_what_only_earlier_generations_use_is_a_note_and_pruned(index):
@@ -376,7 +392,7 @@ def test_arrays_that_are_wrong_as_written_are_found_and_made_anew(index, repair,
     assert (finding.kind, finding.place, finding.command) == (kind, f"{place}/{file}", repair)
     assert dict(finding.detail) == detail
     assert mend_index(index, FakeEncoder()) == ()
-    prune_index(index)
+    prune_index(index, quarantine=True)
     assert examine(index) == ()
 
 
@@ -448,7 +464,7 @@ def test_clauses_that_are_wrong_as_written_are_found_and_made_anew(index, repair
     assert (finding.kind, finding.place, finding.command) == (kind, place, repair)
     assert dict(finding.detail) == detail
     mend_index(index, FakeEncoder())
-    prune_index(index)
+    prune_index(index, quarantine=True)
     assert examine(index) == ()
 
 
@@ -614,7 +630,9 @@ def test_every_command_is_one_that_the_command_line_takes(tmp_path):
     }
     kinds |= {"too_short", "future_date", "old_date", "index_missing", "leftover", "snapshot_empty"}
     assert kinds <= {finding.kind for finding in findings}
-    parser = make_parser(SimpleNamespace(default_host="", default_port=1, default_root_path="", default_workers=1))
+    parser = make_parser(
+        SimpleNamespace(default_host="", default_port=1, default_root_path="", default_workers=1, language="en")
+    )
     for finding in findings:
         for part in finding.command.split(" && "):
             program, *arguments = shlex.split(part)

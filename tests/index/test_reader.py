@@ -38,7 +38,8 @@ def test_names_are_known_without_a_segment_being_opened(index: Path, monkeypatch
     assert [(one.app, one.aliases, one.units) for one in generation.current[:1]] == [("应用0", (), 2)]
 
 
-def test_a_segment_is_opened_once_and_its_arrays_are_mapped(index: Path) -> None:
+def test_a_segment_is_opened_once_and_its_arrays_are_mapped(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader_module, "HELD_BYTES", 0)
     generation = open_generation(index, FakeEncoder().fingerprint)
     segment = generation.by_app["应用2"]
     assert generation.by_app["应用2"] is segment

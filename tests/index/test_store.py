@@ -183,7 +183,8 @@ def test_a_build_that_is_killed_leaves_the_generation_from_before(tmp_path, seed
     assert apps in (["甲"], [f"应用{number}" for number in range(20)])
     build_index([FIRST, SECOND], tmp_path, encoder)
     assert [s.policy.app for s in open_generation(tmp_path, encoder.fingerprint).segments] == ["甲", "乙"]
-    assert not list((tmp_path / "segments").glob(".partial-*"))
+    kept = {path.name for path in (tmp_path / "segments").glob(".partial-*")}
+    assert kept <= {".partial-journal"}  # for the build that was killed
 
 
 FOUR = [
@@ -303,24 +304,57 @@ def test_a_build_of_other_policies_after_a_kill_takes_what_it_can_use_and_clears
     np.testing.assert_allclose(segment.vectors[:2], exact, atol=1e-3)
 
 
-def test_a_build_with_nothing_to_do_clears_the_journal_of_one_that_was_killed(tmp_path, uninterrupted):
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda out: build_index([SECOND], out, CountingEncoder()),
+        lambda out: build_index([SECOND, Policy("戊", "我们存储您的订单。\n您可以投诉。")], out, CountingEncoder()),
+        lambda out: prune_index(out),
+    ],
+    ids=["nothing to do", "other policies", "prune"],
+)
+def test_what_a_killed_build_has_encoded_is_kept_until_that_build_is_run_again(tmp_path, uninterrupted, other):
+    whole, out, noted = tmp_path / "not killed", tmp_path / "index", tmp_path / "second"
+    for folder in (whole, out):
+        build_index([SECOND], folder, CountingEncoder())
+    build_index(FOUR, whole, CompanionableEncoder(tmp_path / "all"))
+    calls = read_calls(tmp_path / "all")
+    run_and_die(build_index, FOUR, out, CompanionableEncoder(noted, killed_at=2))
+    other(out)
+    [finding] = [one for one in examine_index(out) if one.kind == "unfinished"]
+    journal = out / "segments" / ".partial-journal"
+    assert (finding.severity, finding.place) == ("note", "segments/.partial-journal")
+    assert finding.command == f"rm -r -- {journal}"
+    build_index(FOUR, out, CompanionableEncoder(noted))
+    assert read_calls(noted) == [*calls[:2], *calls[1:]]
+    assert segment_files(whole).items() <= segment_files(out).items()
+
+
+def test_of_two_builds_that_were_killed_both_go_on(tmp_path, uninterrupted):
     out = tmp_path / "index"
-    build_index([SECOND], out, CompanionableEncoder(tmp_path / "first"))
-    run_and_die(build_index, FOUR, out, CompanionableEncoder(tmp_path / "second", killed_at=2))
-    assert (out / "segments" / ".partial-journal").is_file()
-    build_index([SECOND], out, CountingEncoder())
+    others = [Policy("戊", "一、存储\n我们存储您的订单。\n您可以投诉。\n二、共享\n我们不共享任何信息给别人。")]
+    builds = {"four": FOUR, "others": others}
+    for name, policies in builds.items():
+        build_index(policies, tmp_path / name, CompanionableEncoder(tmp_path / f"{name}.whole"))
+        run_and_die(build_index, policies, out, CompanionableEncoder(tmp_path / f"{name}.killed", killed_at=2))
+    names = {path.name for path in (out / "segments").glob(".partial-*")}
+    assert names == {".partial-journal", ".partial-journal-kept"}
+    for name, policies in builds.items():
+        build_index(policies, out, CompanionableEncoder(tmp_path / f"{name}.killed"))
+        calls = read_calls(tmp_path / f"{name}.whole")
+        assert read_calls(tmp_path / f"{name}.killed") == [*calls[:2], *calls[1:]]
+        assert segment_files(tmp_path / name).items() <= segment_files(out).items()
     assert not list((out / "segments").glob(".partial-*"))
 
 
-def test_pruning_clears_the_journal_of_a_build_that_was_killed(tmp_path, uninterrupted):
-    out = tmp_path / "index"
-    build_index([SECOND], out, CompanionableEncoder(tmp_path / "first"))
-    run_and_die(build_index, FOUR, out, CompanionableEncoder(tmp_path / "second", killed_at=2))
-    journal = out / "segments" / ".partial-journal"
-    [finding] = [one for one in examine_index(out) if one.kind == "leftover"]
-    assert (finding.place, finding.command) == ("segments/.partial-journal", f"wentiao corpus prune --index {out}")
-    prune_index(out)
-    assert not journal.exists()
+@pytest.mark.parametrize("content", [b"", b"\0" * 40, b"\xff" * 9000])
+def test_a_journal_that_is_none_is_as_good_as_none(tmp_path, content):
+    (tmp_path / "segments").mkdir()
+    (tmp_path / "segments" / ".partial-journal").write_bytes(content)
+    build_index([FIRST], tmp_path, FakeEncoder())
+    [segment] = open_generation(tmp_path, FakeEncoder().fingerprint).segments
+    assert segment.policy == FIRST
+    assert not list((tmp_path / "segments").glob(".partial-*"))
 
 
 def test_a_segment_damaged_while_no_generation_lists_it_is_not_trusted(tmp_path):
