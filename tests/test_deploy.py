@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from fnmatch import fnmatch
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from web.security import ASK_PATHS, CALL_PATHS, MAX_BODY_BYTES
+from web.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
@@ -103,7 +104,7 @@ def test_no_secret_is_written_down() -> None:
 
 
 def test_every_setting_is_one_that_the_program_reads() -> None:
-    read = set(re.findall(r'"(WENTIAO_[A-Z_]+)"', (ROOT / "app.py").read_text(encoding="utf-8")))
+    read = set(re.findall(r'"(WENTIAO_[A-Z_]+)"', (ROOT / "web" / "settings.py").read_text(encoding="utf-8")))
     given = {key for service in services().values() for key in service.get("environment", {})}
     given |= set(re.findall(r"(WENTIAO_[A-Z_]+)=", "\n".join(arguments("ENV"))))
     given = {key for key in given if key.startswith("WENTIAO_")}
@@ -191,6 +192,16 @@ def test_the_proxy_passes_on_the_host_that_was_asked_for_and_believes_no_client_
     assert headers["X-Forwarded-For"] == "$remote_addr"
     assert headers["X-Forwarded-Proto"] == "$asked_scheme"
     assert nginx().count("proxy_set_header") == len(headers)  # one inside a location would drop those outside
+
+
+def test_the_proxy_is_believed_about_whose_question_it_passes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = services()["app"]
+    monkeypatch.setenv("WENTIAO_PROXIES", app["environment"]["WENTIAO_PROXIES"])
+    believed = Settings.from_environment().proxies
+    for address in ("172.18.0.3", "192.168.16.2", "10.89.0.4"):  # as Docker and Podman give them out
+        assert any(ip_address(address) in network for network in believed)
+    assert not any(ip_address("203.0.113.7") in network for network in believed)
+    assert app["networks"] == ["inside"] and "ports" not in app
 
 
 def test_the_proxy_leaves_bodies_to_the_server_and_holds_no_stream_back() -> None:
