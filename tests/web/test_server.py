@@ -44,12 +44,12 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def started(index: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+def started(index: Path, workers: int = 2) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "tests.web.worker_server", str(index), str(port)]
-    server = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE)
+    command = [sys.executable, "-m", "tests.web.worker_server", str(index), str(port), str(workers)]
+    server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
         yield server, f"http://127.0.0.1:{port}"
     finally:
@@ -122,6 +122,18 @@ def test_two_processes_answer_follow_the_index_and_end_together(index: Path) -> 
         assert not any(map(is_alive, workers))
         assert server.stderr is not None
         assert all("not calibrated" in line for line in server.stderr.read().decode().splitlines())
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_address_is_told_once_somebody_answers_there(index: Path, workers: int) -> None:
+    with started(index, workers) as (server, address):
+        assert server.stdout is not None
+        assert server.stdout.readline() == b"ready\n"
+        with urlopen(f"{address}/readyz", timeout=LIMIT) as response:  # at the first try
+            assert json.load(response)["apps"] == 10
+        server.send_signal(signal.SIGINT)
+        assert server.wait(LIMIT) == 0
+        assert server.stdout.read() == b""  # told once
 
 
 def test_processes_that_cannot_open_their_index_end_with_the_reason(tmp_path: Path) -> None:

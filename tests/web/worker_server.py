@@ -1,4 +1,4 @@
-"""A server of two processes over the index at ``argv[1]`` with the small encoder, on port ``argv[2]``."""
+"""A server over the index at ``argv[1]`` with the small encoder, on port ``argv[2]``, of ``argv[3]`` processes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from index.batching import BatchingEncoder
 from index.encoder import FakeEncoder
 from retrieval import Assistant
 from web.listening import bound_address
-from web.server import WebSettings, serve_many
+from web.server import WebSettings, serve, serve_many
 
 
 @contextmanager
@@ -25,12 +25,12 @@ def opened(index: Path) -> Iterator[Assistant]:
 
 
 if __name__ == "__main__":
-    with bound_address("127.0.0.1", int(sys.argv[2]), "en") as sockets:
-        served = serve_many(
-            partial(opened, Path(sys.argv[1])),
-            WebSettings(),
-            sockets,
-            workers=2,
-            announce=lambda: print("ready", flush=True),  # noqa: T201 - read by the test
-        )
+    index, port, workers = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    ready = partial(print, "ready", flush=True)  # read by the test
+    with bound_address("127.0.0.1", port, "en") as sockets:
+        if workers == 1:
+            with opened(index) as assistant:
+                serve(assistant, WebSettings(), sockets, announce=ready)
+            sys.exit(0)
+        served = serve_many(partial(opened, index), WebSettings(), sockets, workers=workers, announce=ready)
     sys.exit(0 if served else 3)
