@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from corpus.messages import message
 from web.cli import ProgressBar
 from web.settings import Settings
 
@@ -19,19 +20,17 @@ def build_index(settings: Settings, policies: Sequence[Path], out: Path | None) 
     folder = out or settings.index
     if folder is None:
         if policies:
-            raise ValueError(
-                "say where an index of your own policies goes: --out PATH, or WENTIAO_INDEX in the environment"
-            )
+            raise ValueError(message("cli.index_where", settings.language))
         generation = open_default(encoder, progress=ProgressBar())
         publish(default_index_folder(), settings.store)
-        return f"{len(generation.current)} policies indexed at {default_index_folder()}"
+        return message("cli.indexed", settings.language, count=len(generation.current), out=default_index_folder())
     loaded = load_policies(policies or [default_policies_folder()])
     apps = {policy.app for policy in loaded}
     gone = dict.fromkeys(one.app for one in read_versions(folder) if one.is_current and one.app not in apps)
     build_index(loaded, folder, encoder, progress=ProgressBar())
     publish(folder, settings.store)
-    told = f"{len(loaded)} policies indexed at {folder}"
-    return f"{told}; no longer in it: {', '.join(gone)}" if gone else told
+    told = message("cli.indexed", settings.language, count=len(loaded), out=folder)
+    return f"{told}\n{message('cli.index_without', settings.language, apps='、'.join(gone))}" if gone else told
 
 
 def prepare_index(settings: Settings) -> None:

@@ -245,15 +245,15 @@ def test_building_the_default_index_again_keeps_what_was_added_and_a_folder_says
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.setattr("index.encoder.load_encoder", lambda model=None: FakeEncoder())
     settings = composition.Settings()
-    assert composition.build_index(settings, [], None).startswith("5 policies indexed at ")
+    assert composition.build_index(settings, [], None).startswith("policies indexed: 5, at ")
     add_policies(default_index_folder(), [Policy("甲应用", "我们存储您的个人信息。")], FakeEncoder())
-    assert composition.build_index(settings, [], None).startswith("6 policies indexed at ")
+    assert composition.build_index(settings, [], None).startswith("policies indexed: 6, at ")
     folder = tmp_path / "texts"
     folder.mkdir()
     (folder / "乙应用.txt").write_text("我们不会出售您的信息。", encoding="utf-8")
     told = composition.build_index(settings, [folder], default_index_folder())
-    assert told.startswith("1 policies indexed at ")
-    assert set(told.partition("no longer in it: ")[2].split(", ")) == {
+    assert told.startswith("policies indexed: 1, at ")
+    assert set(told.partition("no longer in it: ")[2].split("、")) == {
         *("津心办", "掌上海关", "口袋证件照", "汇容客", "昶联", "甲应用")
     }
 
