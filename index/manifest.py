@@ -23,7 +23,6 @@ import re
 import secrets
 import shlex
 import stat
-import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -354,9 +353,9 @@ def hash_files(folder: Path) -> dict[str, str]:
 
 def replace_file(path: Path, content: bytes) -> None:
     """Write a file so that it is there whole, or as it was before, whenever the machine stops."""
-    handle, partial = tempfile.mkstemp(prefix=".partial-", dir=path.parent)
+    partial = path.with_name(f".partial-{secrets.token_hex(8)}")  # with the rights that the user's files have
     try:
-        with os.fdopen(handle, "wb") as file:
+        with partial.open("xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
