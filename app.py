@@ -8,12 +8,14 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from corpus.messages import message, printable
 from retrieval import Assistant
-from web.cli import EXIT_UNREAD, EXIT_USAGE, Commands, ProgressBar, run
+from retrieval.limit import TimeLimit
+from web.cli import EXIT_UNREAD, EXIT_UNUSABLE, EXIT_USAGE, Commands, ProgressBar, run
 from web.cli_index import build_index, prepare_index
+from web.logs import set_up_logging
 from web.security import choose_hosts
 from web.settings import Settings
 
@@ -37,8 +39,11 @@ def open_batching(settings: Settings) -> Iterator[Assistant]:
     from index.batching import BatchingEncoder
     from index.encoder import load_encoder
 
-    with closing(BatchingEncoder(load_encoder(settings.model))) as encoder:
-        yield Assistant.open(settings.index, encoder=encoder, store=settings.store, progress=ProgressBar())
+    seconds = float(settings.answer_seconds)
+    with closing(BatchingEncoder(load_encoder(settings.model), wait_seconds=seconds)) as encoder:
+        yield Assistant.open(
+            settings.index, encoder=encoder, store=settings.store, progress=ProgressBar(), limit=TimeLimit(seconds)
+        )
 
 
 def opened_for_many(settings: Settings) -> AbstractContextManager[Assistant]:
@@ -48,6 +53,12 @@ def opened_for_many(settings: Settings) -> AbstractContextManager[Assistant]:
     return ready_to_serve(partial(open_batching, settings))
 
 
+def opened_in_worker(settings: Settings) -> AbstractContextManager[Assistant]:
+    """Be :func:`opened_for_many` in a process of its own, which logs as this one does."""
+    set_up_logging(settings.log, settings.log_level)
+    return opened_for_many(settings)
+
+
 def serve(settings: Settings, host: str, port: int, root_path: str, workers: int) -> bool:
     """Serve the web chat and the API until stopped; return whether that went well."""
     from index.engine import core_count
@@ -55,6 +66,7 @@ def serve(settings: Settings, host: str, port: int, root_path: str, workers: int
     from web.server import serve as serve_web
     from web.server import serve_many
 
+    set_up_logging(settings.log, settings.log_level)
     web = web_settings(settings, host, root_path)
     if workers > 1 and settings.store and settings.store.endswith(".db"):
         raise ValueError(
@@ -69,7 +81,7 @@ def serve(settings: Settings, host: str, port: int, root_path: str, workers: int
         if workers > 1:
             # Read by what multiplies matrices when the processes import it: together they have the cores once.
             os.environ.setdefault("OMP_NUM_THREADS", str(max(1, core_count() // workers)))
-            return serve_many(partial(opened_for_many, settings), web, sockets, workers=workers, announce=announce)
+            return serve_many(partial(opened_in_worker, settings), web, sockets, workers=workers, announce=announce)
         with opened_for_many(settings) as assistant:
             serve_web(assistant, web, sockets, announce=announce)
     return True
@@ -97,6 +109,9 @@ def web_settings(settings: Settings, host: str, root_path: str) -> WebSettings:
         rates=settings.rates,
         proxies=settings.proxies,
         tokens=_tokens(settings),
+        metrics=settings.metrics,
+        answer_seconds=settings.answer_seconds,
+        drain_seconds=settings.drain_seconds,
     )
 
 
@@ -118,10 +133,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         finally:
             sys.stdout.flush()  # what cannot be written is noticed here, not by the interpreter as it ends
     except BrokenPipeError:  # as of `wentiao apps | head -1`
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        for stream in (sys.stdout, sys.stderr):
-            os.dup2(nowhere, stream.fileno())
+        _discard(sys.stdout, sys.stderr)
         return EXIT_UNREAD
+    except OSError as error:  # as of a disk that is full
+        sys.stderr.write(f"wentiao: {error}\n")
+        _discard(sys.stdout)
+        return EXIT_UNUSABLE
+
+
+def _discard(*streams: TextIO) -> None:
+    """Let what is still to be written to ``streams`` go nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in streams:
+        os.dup2(nowhere, stream.fileno())
 
 
 def _run(arguments: Sequence[str]) -> int:

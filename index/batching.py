@@ -76,7 +76,7 @@ class BatchingEncoder:
         self._calls: deque[_Call] = deque()
         self._waiting = 0  # texts in `_calls`
         self._closed = False
-        self._on_batch = on_batch
+        self.on_batch = on_batch
         self._since: float | None = None  # when the batch that is being encoded was begun
         self._changed = threading.Condition()
         self._worker = threading.Thread(target=self._work, name="encoder", daemon=True)
@@ -152,8 +152,8 @@ class BatchingEncoder:
                 self._rate += RATE_SHARE * (count / taken - self._rate)
             with self._changed:
                 self._since = None
-            if self._on_batch is not None:
-                self._on_batch(count, taken)
+            if self.on_batch is not None:
+                self.on_batch(count, taken)
 
     def _next_batch(self) -> list[_Call]:
         """Wait for calls and take the oldest of them, whole; none once the encoder is closed and nothing waits."""
@@ -198,7 +198,7 @@ class BatchingEncoder:
         )
 
     def _withdraw(self, call: _Call) -> bool:
-        """Take back a call that nobody waits for; return whether the encoder hangs, which all who wait then are told."""
+        """Take back a call that nobody waits for; return whether the encoder hangs; then all are told."""
         with self._changed:
             is_hanging = self._is_hanging()
             for one in [*self._calls] if is_hanging else [call]:

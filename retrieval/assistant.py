@@ -261,6 +261,16 @@ class Assistant:
         return held[1] if held and held[0] is self else self._newest
 
     @property
+    def generation(self) -> str:
+        """The name of the generation that answers in this context."""
+        return self._view.generation.name
+
+    @property
+    def encoder(self) -> Encoder:
+        """The model that questions are encoded with."""
+        return self._encoder
+
+    @property
     def _segments(self) -> Mapping[str, Segment]:
         return self._view.segments
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from time import monotonic
 
 from anyio import CapacityLimiter
@@ -13,8 +14,8 @@ from index.errors import OverloadedError
 from web.language import negotiate_language
 from web.problems import unavailable_response
 
-# Answers a second with 64 clients, quiet machine, runs in turns: 16 at once 115-132, 32 112-136, 64 121-124. Fewer leave
-# the encoder small batches, which cost more a text; more share one interpreter and end in no order.
+# Answers a second with 64 clients, quiet machine, runs in turns: 16 at once 115-132, 32 112-136, 64 121-124. Fewer
+# leave the encoder small batches, which cost more a text; more share one interpreter and end in no order.
 ANSWERING = 32
 MAX_QUESTIONS = 128  # answered or waiting: about two seconds' work of one process on two cores
 FIRST_SECONDS = 0.2  # that an answer takes, until some were measured
@@ -32,8 +33,17 @@ class Admission:
     ``Retry-After`` at once.
     """
 
-    def __init__(self, app: ASGIApp, *, max_questions: int = MAX_QUESTIONS, answering: int = ANSWERING) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        max_questions: int = MAX_QUESTIONS,
+        answering: int = ANSWERING,
+        on_change: Callable[[int, int], None] = lambda inside, waiting: None,
+    ) -> None:
+        """:param on_change: told how many questions are here, and how many of them wait, whenever that changes."""
         self.app = app
+        self._on_change = on_change
         self.max_questions = max_questions
         self.answering = answering
         self.inside = 0
@@ -50,13 +60,19 @@ class Admission:
             await unavailable_response(refusal, language)(scope, receive, send)
             return
         self.inside += 1
+        self._tell()
         try:
             async with self._slots:
+                self._tell()
                 began = monotonic()
                 await self.app(scope, receive, send)
                 self._seconds += SHARE * (monotonic() - began - self._seconds)
         finally:
             self.inside -= 1
+            self._tell()
+
+    def _tell(self) -> None:
+        self._on_change(self.inside, self.inside - self._slots.borrowed_tokens)
 
     @property
     def retry_after(self) -> float:

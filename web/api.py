@@ -24,7 +24,7 @@ from web.problems import (
     API_SUMMARY,
     AnswerFailedError,
     answering,
-    log_failure,
+    damaged_index,
     make_problem,
     misfit,
     problem_response,
@@ -34,6 +34,7 @@ from web.problems import (
     unknown_app,
 )
 from web.reader import BY_TOPIC, render_missing, render_policy
+from web.readiness import Readiness
 from web.schema import (
     MAX_NAME_CHARACTERS,
     Alive,
@@ -71,7 +72,7 @@ class UnknownAppError(LookupError):
         self.near_apps = near_apps
 
 
-def build_router(assistant: Assistant) -> APIRouter:
+def build_router(assistant: Assistant, readiness: Readiness) -> APIRouter:
     """Return the routes of the API and of the reader, answered by ``assistant``."""
     router = APIRouter(generate_unique_id_function=lambda route: route.name)
 
@@ -149,15 +150,11 @@ def build_router(assistant: Assistant) -> APIRouter:
         return JSONResponse({"status": "ok"})
 
     @router.get("/readyz", response_model=Ready)
-    def readyz(request: Request) -> Response:
-        try:
-            apps = assistant.apps()
-            # The model and one app's vectors are asked, so that a worker that could not answer is not sent questions.
-            assistant.search("隐私", app=apps[0], top_k=1, rerank=False)
-        except Exception as exc:  # noqa: BLE001 - whatever it is, this process cannot answer
-            log_failure(exc)
+    async def readyz(request: Request) -> Response:
+        apps = await readiness.check()
+        if apps is None:
             return problem_response("not_ready", 503, request_language(request))
-        return JSONResponse({"status": "ready", "apps": len(apps)})
+        return JSONResponse({"status": "ready", "apps": apps})
 
     @router.get("/api/v1/openapi.json", include_in_schema=False)
     def openapi(request: Request) -> Response:
@@ -270,6 +267,10 @@ def add_problem_handlers(app: FastAPI) -> None:
     @app.exception_handler(UnavailableError)
     async def not_now(request: Request, exc: UnavailableError) -> Response:
         return unavailable_response(exc, request_language(request))
+
+    @app.exception_handler(IndexMismatchError)
+    async def damaged(request: Request, exc: IndexMismatchError) -> Response:
+        return unavailable_response(damaged_index(exc), request_language(request))
 
     @app.exception_handler(HTTPException)
     async def refused(request: Request, exc: HTTPException) -> Response:

@@ -5,7 +5,7 @@ window.wentiao = (() => {
   const KEPT_TURNS = 30;
   const SENT_TURNS = 10; // what the server accepts
   const CALL = /\/run\/predict$/;
-  const REFUSALS = { overloaded: "busy", "rate-limited": "too_fast", "store-unreachable": "unreachable" }; // a problem's type -> what is said
+  const REFUSALS = { overloaded: "busy", "rate-limited": "too_fast", "store-unreachable": "unreachable", "timed-out": "slow", "index-damaged": "damaged" }; // a problem's type -> what is said
   const replies = new WeakMap(); // of a turn's node
   let pending = null; // the question on its way: {question, app, allApps, node, call}
   let chosen = null; // {question, app, allApps} of a button, in place of what the controls hold

@@ -15,13 +15,13 @@ import gradio as gr
 
 from corpus.lexicons import load_glossary
 from corpus.messages import message, messages
-from index.errors import OverloadedError, UnavailableError
+from index.errors import UnavailableError
 from retrieval.datatypes import MAX_ROWS, Answer, Language, Turn
 from retrieval.gloss import Glosser
 from retrieval.question import well_formed
 from web.evidence import make_evidence
 from web.language import HTML_LANG, LANGUAGES
-from web.problems import AnswerFailedError, answering
+from web.problems import AnswerFailedError, answering, note_problem, unavailable_kind
 from web.render import ask_buttons, render_turn
 from web.schema import MAX_HISTORY_TURNS, MAX_QUESTION_CHARACTERS
 from web.suggestions import Suggestions, near_apps
@@ -41,10 +41,18 @@ SCRIPT_WORDS = (
     "busy",
     "too_fast",
     "unreachable",
+    "slow",
+    "damaged",
     "retry",
     "copied",
     "stop",
 )
+UNAVAILABLE_WORDS = {
+    "overloaded": "busy",
+    "timed_out": "slow",
+    "store_unreachable": "unreachable",
+    "index_damaged": "damaged",
+}
 EXAMPLES = ("delete", "contact", "share", "compare")
 
 
@@ -63,7 +71,7 @@ class Desk:
 
         That is ``asked`` (as it came), ``question`` (as it was answered), ``app`` (the one understood), ``html`` and
         ``evidence``, the content of the evidence file. Where the question cannot be answered now but may be soon, it is
-        ``asked`` and ``unavailable``, which names the words that say why: ``busy`` or ``unreachable``.
+        ``asked`` and ``unavailable``, which names the words that say why.
 
         :param app: the picked app, empty to go by question and history.
         :param history: earlier turns, oldest first, each with ``question`` and ``app``.
@@ -76,7 +84,9 @@ class Desk:
         try:
             return {"asked": question, **self._answer(well_formed(question), app, history, all_apps=all_apps)}
         except UnavailableError as exc:  # raised, Gradio would answer that the program broke
-            return {"asked": question, "unavailable": "busy" if isinstance(exc, OverloadedError) else "unreachable"}
+            kind = unavailable_kind(exc)
+            note_problem(kind)
+            return {"asked": question, "unavailable": UNAVAILABLE_WORDS[kind]}
 
     def _answer(self, question: str, app: str, history: Sequence[dict[str, Any]], *, all_apps: bool) -> dict[str, Any]:
         with answering():

@@ -361,7 +361,7 @@ _RUNNERS = {
 
 def format_answer(answer: Answer) -> str:
     """Return an answer as a person reads it in a terminal."""
-    blocks = [answer.text]
+    blocks = [answer.text, *(message(f"degraded.{part}", answer.language) for part in answer.degraded)]
     blocks.extend(_format_citation(citation, answer.language) for citation in answer.citations)
     blocks.extend(_format_row(row, answer.language) for row in answer.rows)
     blocks.extend(_format_passage(passage) for passage in answer.related)

@@ -45,7 +45,7 @@ LAUNCHER_WORDS = ("title", "close", "unavailable")
 # What the chat says already is said here in the same words.
 CHAT_WORDS = (
     *("picker_label", "all_apps", "question_label", "placeholder", "send", "new_chat", "log_label"),
-    *("pending", "failure", "busy", "too_fast", "unreachable", "retry", "copied", "privacy"),
+    *("pending", "failure", "busy", "too_fast", "unreachable", "slow", "damaged", "retry", "copied", "privacy"),
 )
 DEMO_SOURCE = '"http://127.0.0.1:7860/widget.js" data-site="demo"'
 KEPT_AN_HOUR = {"cache-control": "public, max-age=3600"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -34,11 +34,18 @@ class PinnedGeneration:
 
 
 @contextmanager
-def following(assistant: Assistant, *, seconds: float = POLL_SECONDS) -> Iterator[None]:
+def following(
+    assistant: Assistant,
+    *,
+    seconds: float = POLL_SECONDS,
+    on_change: Callable[[bool], None] = lambda used: None,
+) -> Iterator[None]:
     """Let ``assistant`` change to every new generation of its index meanwhile, looked for every ``seconds``.
 
     A generation that cannot be used is logged, once for each reason, and the one before goes on answering, whatever
     is the matter with it.
+
+    :param on_change: told of each new generation whether it is used, once for each reason that one is not.
     """
     stopped = threading.Event()
 
@@ -48,11 +55,13 @@ def following(assistant: Assistant, *, seconds: float = POLL_SECONDS) -> Iterato
             try:
                 if assistant.refresh():
                     _log.info("the index has a new generation; it answers from now on")
+                    on_change(True)
                 failure = ""
             except Exception as error:  # noqa: BLE001 - a damaged file may raise anything; the next one is looked for
                 if (reason := f"{type(error).__name__}: {error}") != failure:
                     failure = reason
                     _log.error("the new generation of the index cannot be used, the one before answers: %s", failure)
+                    on_change(False)
 
     thread = threading.Thread(target=follow, name="index", daemon=True)
     thread.start()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from pydantic import TypeAdapter
 from starlette.routing import BaseRoute
 
 from corpus.messages import message
-from retrieval.datatypes import Language
+from retrieval.datatypes import LEFT_OUT_WHEN_EMPTY, Language
 from web.problems import API_SUMMARY, Problem, make_problem
 from web.schema import MAX_APPS, MAX_CITED, MAX_HISTORY_TURNS, MAX_NAME_CHARACTERS, MAX_QUESTION_CHARACTERS
 
@@ -20,15 +21,15 @@ API_VERSION = "1.0.0"
 EXAMPLES = Path(__file__).parent / "examples.json"
 
 POSTED = ("not_json", "foreign_origin", "method", "body_too_large", "question_too_long", "name_too_long", "invalid")
-LATER = ("overloaded", "store_unreachable")
+LATER = ("overloaded", "timed_out", "store_unreachable", "index_damaged")
 PROBLEMS: dict[str, tuple[str, ...]] = {
     "ask": (*POSTED, "history_too_long", "top_k_out_of_range", "failed", *LATER),
     "search": (*POSTED, "unknown_app", "top_k_out_of_range", "topics_unknown", "failed", *LATER),
     "compare": (*POSTED, "too_many_apps", "topics_unknown", "failed", *LATER),
     "apps": ("method", "failed"),
-    "read_policy": ("unknown_app", "method", "name_too_long", "failed"),
+    "read_policy": ("unknown_app", "method", "name_too_long", "failed", "index_damaged"),
     "profile": ("unknown_app", "method", "name_too_long", "invalid", "failed", *LATER),
-    "read_clause": ("unknown_clause", "not_found", "method", "failed"),
+    "read_clause": ("unknown_clause", "not_found", "method", "failed", "index_damaged"),
     "healthz": ("method",),
     "readyz": ("method", "not_ready"),
 }
@@ -54,6 +55,8 @@ SAMPLES: dict[str, tuple[int, dict[str, object]]] = {
     "not_ready": (503, {}),
     "overloaded": (503, {"seconds": 2}),
     "store_unreachable": (503, {"seconds": 10}),
+    "timed_out": (503, {"seconds": 30}),
+    "index_damaged": (503, {"seconds": 60}),
 }
 """Status of each problem, and values for its example."""
 
@@ -78,7 +81,7 @@ def describe(routes: Sequence[BaseRoute], language: Language, root_path: str = "
         schemas.pop(unused, None)
     for name, schema in schemas.items():
         if not name.endswith("Body"):  # a payload always has all of its fields; a request may leave some out
-            schema["required"] = list(schema["properties"])
+            schema["required"] = [field for field in schema["properties"] if field not in LEFT_OUT_WHEN_EMPTY]
     for methods in description["paths"].values():
         for operation in methods.values():
             _complete(operation, examples[operation["operationId"]], language)
@@ -105,7 +108,7 @@ def _problems(kinds: Sequence[str], language: Language) -> dict[str, Any]:
     responses: dict[str, Any] = {}
     for kind in sorted(kinds, key=lambda kind: SAMPLES[kind][0]):
         status, values = SAMPLES[kind]
-        problem = make_problem(kind, status, language, **values)
+        problem = replace(make_problem(kind, status, language, **values), instance="")  # of this request, which is none
         response = responses.setdefault(
             str(status),
             {

@@ -9,14 +9,16 @@ import re
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
 
 from corpus.messages import message
-from index.errors import OverloadedError, StoreUnreachableError, UnavailableError
+from index.errors import IndexMismatchError, OverloadedError, StoreUnreachableError, TimedOutError, UnavailableError
 from retrieval.datatypes import Language, Payload
+from web.logs import request_id
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -51,33 +53,72 @@ MAX_PLACE_CHARACTERS = 80  # a field that does not exist may have a name of any 
 
 @dataclass(frozen=True)
 class Problem(Payload):
-    """An error: ``type`` never changes and is what a program goes by; ``title`` and ``detail`` are for people."""
+    """An error: ``type`` never changes and is what a program goes by; ``title`` and ``detail`` are for people.
+
+    ``instance`` names the request, by the id that the operator's log has it under; it is left out where there is none.
+    """
 
     type: str
     title: str
     status: int
     detail: str
+    instance: str = ""
 
 
 class AnswerFailedError(RuntimeError):
     """Something broke while a question was answered. It carries no text: the cause may quote the question."""
 
 
+class IndexDamagedError(UnavailableError):
+    """A file that an answer needs is damaged; other apps' are not. It carries no text: the message names a path."""
+
+    def __init__(self) -> None:
+        super().__init__("a file of the index is damaged", retry_after=LONGEST_RETRY)
+
+
+_noted: ContextVar[list[str] | None] = ContextVar("problems", default=None)
+
+
+@contextmanager
+def noting_problems() -> Iterator[list[str]]:
+    """Collect the kinds of the problems that are made in this context, and in threads that are given a copy of it."""
+    kinds: list[str] = []
+    token = _noted.set(kinds)
+    try:
+        yield kinds
+    finally:
+        _noted.reset(token)
+
+
+def note_problem(kind: str) -> None:
+    """Tell whoever collects problems that there was one of this kind."""
+    if (noted := _noted.get()) is not None:
+        noted.append(kind)
+
+
 @contextmanager
 def answering() -> Iterator[None]:
     """Turn whatever breaks inside into :class:`AnswerFailedError`, and log where it broke but not what it said.
 
-    An :class:`~index.errors.UnavailableError` is passed on: nothing broke here.
+    An :class:`~index.errors.UnavailableError` is passed on: nothing broke here. Damage to the index becomes one.
     """
     try:
         yield
     except UnavailableError as exc:
-        if isinstance(exc, StoreUnreachableError):
+        if isinstance(exc, (StoreUnreachableError, TimedOutError)):
             logger.error("a request was not answered: %s", exc)  # it quotes the store, not the question
         raise
+    except IndexMismatchError as exc:
+        raise damaged_index(exc) from None
     except Exception as exc:  # noqa: BLE001 - all is raised again, without the message
         log_failure(exc)
         raise AnswerFailedError(type(exc).__name__) from None
+
+
+def damaged_index(exc: IndexMismatchError) -> IndexDamagedError:
+    """Log which file is damaged and what repairs it, and return what the caller is told."""
+    logger.error("a request was not answered: %s", exc)  # it quotes a file, not the question
+    return IndexDamagedError()
 
 
 def log_failure(exc: Exception) -> None:
@@ -88,11 +129,14 @@ def log_failure(exc: Exception) -> None:
 
 def make_problem(kind: str, status: int, language: Language, **values: object) -> Problem:
     """Return the problem ``kind`` of the catalogue's section ``api``, its fields filled in."""
+    note_problem(kind)
+    request = request_id.get()
     return Problem(
         type=f"urn:wentiao:problem:{kind.replace('_', '-')}",
         title=message(f"api.{TITLES.get(kind, kind)}_title", language),
         status=status,
         detail=message(f"api.{kind}", language, **values),
+        instance=f"urn:wentiao:request:{request}" if request else "",
     )
 
 
@@ -102,9 +146,15 @@ def problem_response(kind: str, status: int, language: Language, **values: objec
 
 
 def unavailable(error: UnavailableError, language: Language) -> Problem:
-    """Return the problem of what cannot be done now and may be soon: too many ask, or the vector store is away."""
-    kind = "overloaded" if isinstance(error, OverloadedError) else "store_unreachable"
+    """Return the problem of what cannot be done now and may be soon."""
+    kind = unavailable_kind(error)
     return make_problem(kind, 503, language, seconds=whole_seconds(error.retry_after))
+
+
+def unavailable_kind(error: UnavailableError) -> str:
+    """Return which problem it is: too many ask, something hangs, a file is damaged, or the vector store is away."""
+    kinds = ((OverloadedError, "overloaded"), (TimedOutError, "timed_out"), (IndexDamagedError, "index_damaged"))
+    return next((kind for error_type, kind in kinds if isinstance(error, error_type)), "store_unreachable")
 
 
 def unavailable_response(error: UnavailableError, language: Language) -> Response:

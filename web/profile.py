@@ -71,6 +71,7 @@ def _top(profile: Profile, language: Language) -> str:
         message("answer.official", language),
         message("profile.counted", language, total=len(profile.cells), stated=stated),
         message("profile.intro", language),
+        *(message(f"degraded.{part}", language) for part in profile.degraded),
     )
     read = f"{ROOT}read/{percent_encode(profile.app, safe='')}"
     data = f"{ROOT}api/v1/profile?{urlencode({'app': profile.app})}"

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from corpus.messages import message
 from corpus.sentences import split_sentences
 from corpus.topics import Topic
-from retrieval.datatypes import Answer, Citation, Fact, Language, Passage, Row
+from retrieval.datatypes import Answer, Citation, Degraded, Fact, Language, Passage, Row
 from web.language import HTML_LANG
 
 English = Callable[[str, int, int, str], str | None]
@@ -97,6 +97,7 @@ def render_turn(
     parts = [
         f'<p class="wt-status">{escape(message(f"chat.status_{answer.status}", language))}{chip}</p>',
         f'<p class="wt-text">{escape(answer.text)}</p>',
+        _degraded(answer.degraded, language),
         _facts(answer.facts, language, gloss),
         _section("wt-cards", "", cards),
         _section("wt-rows", "", (_row(row, question, answer, english, gloss, topics, controls) for row in answer.rows)),
@@ -301,6 +302,11 @@ def _facts(facts: Iterable[Fact], language: Language, gloss: Gloss | None) -> st
 def _glossed(fact: Fact, language: Language, gloss: Gloss | None) -> str:
     english = gloss(fact) if gloss and language == "en" else None
     return f' <span class="wt-gloss" lang="en">— {escape(english)}</span>' if english else ""
+
+
+def _degraded(parts: Iterable[Degraded], language: Language) -> str:
+    """Return a line for each part that failed while the answer was found."""
+    return "".join(f'<p class="wt-limit">{escape(message(f"degraded.{part}", language))}</p>' for part in parts)
 
 
 def _app_name(answer: Answer) -> str:

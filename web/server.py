@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import traceback
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from index.errors import IndexMismatchError, IndexNotBuiltError, StoreUnreachableError
 from web.admission import ANSWERING, MAX_QUESTIONS, Admission
+from web.draining import DRAIN_SECONDS, draining
 from web.files import files_version
 from web.limits import Limiter, Rates
 from web.security import LOOPBACK_HOSTS, SecurityMiddleware
@@ -41,6 +43,8 @@ class WebSettings:
     are answered at once and ``max_questions`` are taken in, in each process (see :class:`web.admission.Admission`).
     ``rates`` are what a client may ask for (see :mod:`web.limits`), which is told apart by its address, as those of
     ``proxies`` give it. ``tokens`` are what programs need one of (see :mod:`web.tokens`), ``None`` for none.
+    ``metrics`` is the address at which :mod:`web.metrics` is read. What is being answered when the process is told to
+    end has ``answer_seconds`` to be, and what comes is answered for ``drain_seconds`` more (see :mod:`web.draining`).
     """
 
     root_path: str = ""
@@ -51,6 +55,9 @@ class WebSettings:
     rates: Rates = field(default_factory=Rates)
     proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     tokens: Tokens | None = None
+    metrics: tuple[str, int] | None = None
+    answer_seconds: float = 30.0
+    drain_seconds: float = DRAIN_SECONDS
 
 
 def create_app(assistant: Assistant, settings: WebSettings) -> FastAPI:
@@ -68,11 +75,18 @@ def create_app(assistant: Assistant, settings: WebSettings) -> FastAPI:
     from web.frame import mount_frame
     from web.generation import PinnedGeneration
     from web.mcp import McpEndpoint
+    from web.metrics import Metrics
+    from web.observed import Observed
     from web.page import PageRewriter
     from web.profile import build_profile
+    from web.readiness import Readiness
 
+    metrics = Metrics()
+    metrics.watch(assistant)
+    readiness = Readiness(assistant, on_result=metrics.note_ready)
     app = FastAPI(title="Wentiao", openapi_url=None)
-    app.include_router(build_router(assistant))
+    app.state.metrics = metrics
+    app.include_router(build_router(assistant, readiness))
     app.include_router(build_changes(assistant))
     app.include_router(build_cited(assistant))
     app.include_router(build_comparison(assistant))
@@ -91,8 +105,24 @@ def create_app(assistant: Assistant, settings: WebSettings) -> FastAPI:
     mount_chat(app, assistant)
     # The last one added is the outermost.
     app.add_middleware(PinnedGeneration, assistant=assistant)
-    app.add_middleware(Admission, max_questions=settings.max_questions, answering=settings.answering)
+    app.add_middleware(
+        Admission,
+        max_questions=settings.max_questions,
+        answering=settings.answering,
+        on_change=metrics.note_questions,
+    )
     app.add_middleware(PageRewriter, version=files_version())
+    add_wall(app, settings)
+    app.add_middleware(GZipMiddleware)
+    app.add_middleware(
+        Observed, assistant=assistant, metrics=metrics, readiness=readiness, root_path=settings.root_path
+    )
+    app.router.lifespan_context = partial(draining, readiness, settings.drain_seconds, app.router.lifespan_context)
+    return app
+
+
+def add_wall(app: FastAPI, settings: WebSettings) -> None:
+    """Put ``app``, with what it has around it so far, behind the security middleware."""
     app.add_middleware(
         SecurityMiddleware,
         allowed_hosts=settings.allowed_hosts,
@@ -100,8 +130,6 @@ def create_app(assistant: Assistant, settings: WebSettings) -> FastAPI:
         limiter=Limiter(settings.rates),
         tokens=settings.tokens,
     )
-    app.add_middleware(GZipMiddleware)
-    return app
 
 
 def serve(
@@ -122,6 +150,7 @@ def serve(
     import uvicorn
 
     from web.generation import following
+    from web.metrics import exposed
 
     class AnnouncedServer(uvicorn.Server):
         async def startup(self, sockets: list[socket] | None = None) -> None:
@@ -129,8 +158,15 @@ def serve(
             announce()
 
     app = create_app(assistant, settings)
-    config = uvicorn.Config(app, **uvicorn_settings(settings.proxies))
-    with following(assistant), suppress(KeyboardInterrupt):
+    metrics = app.state.metrics
+    config = uvicorn.Config(
+        app, **uvicorn_settings(settings.proxies), timeout_graceful_shutdown=math.ceil(settings.answer_seconds)
+    )
+    with (
+        exposed(settings.metrics, metrics.registry),
+        following(assistant, on_change=metrics.note_generation),
+        suppress(KeyboardInterrupt),
+    ):
         AnnouncedServer(config).run(sockets)
 
 
@@ -155,6 +191,8 @@ def serve_many(
     from uvicorn.config import STARTUP_FAILURE
     from uvicorn.supervisors import Multiprocess
 
+    from web.metrics import exposed_together
+
     class AnnouncedProcesses(Multiprocess):
         is_announced = False
 
@@ -164,15 +202,22 @@ def serve_many(
                 self.is_announced = True
                 announce()
 
+        def terminate_all(self) -> None:
+            super().terminate_all()
+            for one in self.sockets:  # or who connects when the processes have closed theirs would wait for nobody
+                one.close()
+
     config = uvicorn.Config(
         partial(open_app, opening, settings),
         factory=True,
         workers=workers,
         **uvicorn_settings(settings.proxies),
         timeout_worker_healthcheck=WORKER_PATIENCE,
+        timeout_graceful_shutdown=math.ceil(settings.answer_seconds),
     )
-    supervisor = AnnouncedProcesses(config, sockets)
-    supervisor.run()
+    with exposed_together(settings.metrics):
+        supervisor = AnnouncedProcesses(config, sockets)
+        supervisor.run()
     return not any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes)
 
 
@@ -187,6 +232,7 @@ def uvicorn_settings(proxies: Sequence[IPv4Network | IPv6Network]) -> dict[str, 
         "http": Connections(proxies=proxies),
         "ws": "none",  # the page opens no web socket, and no time limit of ours would hold for one
         "forwarded_allow_ips": [str(network) for network in proxies],
+        "log_config": None,  # uvicorn's own handlers would write beside our log (web/logs.py)
         "log_level": "warning",
         "access_log": False,
         "server_header": False,
@@ -224,6 +270,6 @@ async def _closing(
     """Run the application's own start and end; follow the index meanwhile and close what was ``opened`` afterwards."""
     from web.generation import following
 
-    with opened, following(assistant):
+    with opened, following(assistant, on_change=app.state.metrics.note_generation):
         async with inner(app) as state:
             yield state

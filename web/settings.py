@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 from corpus.messages import message
 from retrieval.datatypes import Language
 from web.limits import Rates
+from web.logs import LOG_LEVELS, LogKind
 from web.security import HOST_NAME
 
 MOST_WORKERS = 64  # processes of half a gigabyte each; a slip of the keyboard shall not fill the machine
@@ -37,6 +39,11 @@ class Settings:
     proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     rates: Rates = field(default_factory=Rates)
     tokens_file: Path | None = None
+    log: LogKind | None = None
+    log_level: str = "info"
+    metrics: tuple[str, int] | None = None
+    answer_seconds: int = 30
+    drain_seconds: int = 3
     language: Language = "en"
 
     @classmethod
@@ -49,7 +56,11 @@ class Settings:
         the questions a minute of one address and of all, in each process, 0 for no limit (see :mod:`web.limits`);
         ``_PROXIES`` the addresses or networks, comma between, of the proxies that say which address a request came
         from (this machine's, if not set; empty for none), and ``_TOKENS_FILE`` makes programs need a token for the API
-        (see :mod:`web.tokens`). The command speaks the language of ``LC_ALL`` or ``LANG``: Chinese or English.
+        (see :mod:`web.tokens`). ``_LOG`` is how ``serve`` logs, ``text`` or ``json`` (text to a terminal, else JSON),
+        from which ``_LOG_LEVEL`` on (see :mod:`web.logs`), and ``_METRICS`` the port, or address and port, of its
+        figures (see :mod:`web.metrics`). An answer may take ``_ANSWER_SECONDS``; told to end, the server goes on for
+        ``_DRAIN_SECONDS`` (see :mod:`web.draining`). The command speaks the language of ``LC_ALL`` or ``LANG``:
+        Chinese or English.
 
         :raises ValueError: if one cannot be meant; the message names it, in the operator's language.
         """
@@ -57,6 +68,10 @@ class Settings:
         language = terminal_language()
         port = _number("WENTIAO_PORT", get("WENTIAO_PORT"), language, 65535)
         workers = _number("WENTIAO_WORKERS", get("WENTIAO_WORKERS"), language, MOST_WORKERS)
+        kinds: dict[str, LogKind] = {"text": "text", "json": "json"}
+        log = _choice("WENTIAO_LOG", get("WENTIAO_LOG"), tuple(kinds), language)
+        answer_seconds = _number("WENTIAO_ANSWER_SECONDS", get("WENTIAO_ANSWER_SECONDS"), language, 3600)
+        drain_seconds = _number("WENTIAO_DRAIN_SECONDS", get("WENTIAO_DRAIN_SECONDS"), language, 3600, 0)
         max_questions = _number("WENTIAO_MAX_QUESTIONS", get("WENTIAO_MAX_QUESTIONS"), language, 100_000)
         allowed_hosts = tuple(
             name.strip().lower() for name in get("WENTIAO_ALLOWED_HOSTS", "").split(",") if name.strip()
@@ -82,6 +97,11 @@ class Settings:
             proxies=_networks("WENTIAO_PROXIES", get("WENTIAO_PROXIES", THIS_MACHINE), language),
             rates=Rates(Rates.client if rate is None else rate, Rates.all if rate_all is None else rate_all),
             tokens_file=Path(tokens) if (tokens := get("WENTIAO_TOKENS_FILE")) else None,
+            log=kinds[log] if log else None,
+            log_level=_choice("WENTIAO_LOG_LEVEL", get("WENTIAO_LOG_LEVEL"), LOG_LEVELS, language) or cls.log_level,
+            metrics=_metrics(get("WENTIAO_METRICS"), language),
+            answer_seconds=answer_seconds or cls.answer_seconds,
+            drain_seconds=cls.drain_seconds if drain_seconds is None else drain_seconds,
             language=language,
         )
 
@@ -112,6 +132,25 @@ def _number(name: str, given: str | None, language: Language, largest: int, smal
         values = {"name": name, "smallest": smallest, "largest": largest, "given": repr(given)}
         raise ValueError(message("settings.number", language, **values))
     return int(given)
+
+
+def _choice(name: str, given: str | None, allowed: Sequence[str], language: Language) -> str | None:
+    if not given:
+        return None
+    if given.lower() not in allowed:
+        values = {"name": name, "allowed": ", ".join(allowed), "given": repr(given)}
+        raise ValueError(message("settings.choice", language, **values))
+    return given.lower()
+
+
+def _metrics(given: str | None, language: Language) -> tuple[str, int] | None:
+    """Return host and port; a port alone is this machine's own."""
+    if not given:
+        return None
+    host, _, port = given.rpartition(":")
+    if not port.isdecimal() or not 1 <= int(port) <= 65535 or (host and not HOST_NAME.fullmatch(host.lower())):
+        raise ValueError(message("settings.metrics", language, given=repr(given)))
+    return host.strip("[]") or "127.0.0.1", int(port)
 
 
 def _model(given: str | None, language: Language) -> str | None:

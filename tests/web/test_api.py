@@ -34,7 +34,8 @@ def read_problem(response: Any, status: int, kind: str) -> dict[str, Any]:
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/problem+json"
     problem: dict[str, Any] = response.json()
-    assert set(problem) == {"type", "title", "status", "detail"}
+    assert set(problem) == {"type", "title", "status", "detail", "instance"}
+    assert problem["instance"] == f"urn:wentiao:request:{response.headers['x-request-id']}"
     assert (problem["type"], problem["status"]) == (f"urn:wentiao:problem:{kind}", status)
     return problem
 
@@ -333,7 +334,9 @@ def test_a_failure_ends_a_stream_with_the_problem(client: TestClient) -> None:
     assert "秘密" not in response.text
     name, problem = read_events(response.text)[-1]
     assert name == "error"
-    assert problem == client.post("/api/v1/ask", json={"question": "boom"}, headers=headers | {"accept": "*/*"}).json()
+    plain = client.post("/api/v1/ask", json={"question": "boom"}, headers=headers | {"accept": "*/*"}).json()
+    assert problem.pop("instance") == f"urn:wentiao:request:{response.headers['x-request-id']}"
+    assert problem == {name: value for name, value in plain.items() if name != "instance"}
 
 
 def test_what_a_stream_cannot_take_is_an_ordinary_problem(client: TestClient) -> None:

@@ -196,7 +196,7 @@
   const fail = (asked, error) => {
     const stopped = error.name === "AbortError";
     const outside = error.problem === "app-outside-scope";
-    const said = { overloaded: "busy", "rate-limited": "too_fast", "store-unreachable": "unreachable" }[error.problem] || "failure";
+    const said = { overloaded: "busy", "rate-limited": "too_fast", "store-unreachable": "unreachable", "timed-out": "slow", "index-damaged": "damaged" }[error.problem] || "failure";
     const text = stopped ? words().stopped : outside ? error.message : words()[said];
     asked.node.querySelector(".wt-waiting").remove();
     const failure = asked.node.appendChild(element("div", `wt-answer ${stopped ? "wt-stopped" : "wt-failed"}`, ""));
