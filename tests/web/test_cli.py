@@ -289,3 +289,14 @@ def test_a_command_whose_output_nobody_reads_any_more_ends_quietly(arguments, tm
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait(120) == EXIT_UNREAD == 128 + signal.SIGPIPE
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
+def test_an_output_that_cannot_be_written_is_told(tmp_path):
+    build_index([Policy("甲应用", "我们收集您的个人信息。")], tmp_path, FakeEncoder())
+    command = [sys.executable, "app.py", "corpus", "list", "--index", str(tmp_path)]
+    with open("/dev/full", "wb") as full:
+        ended = subprocess.run(
+            command, cwd=Path(composition.__file__).parent, stdout=full, stderr=subprocess.PIPE, check=False
+        )
+    assert (ended.returncode, ended.stderr) == (EXIT_UNUSABLE, b"wentiao: [Errno 28] No space left on device\n")
