@@ -85,7 +85,7 @@ _ORDERED: dict[str, tuple[NumberStyle, str]] = {
     "trad-chinese-formal": ("chinese", "、"),
     "japanese-informal": ("chinese", "、"),
 }
-_PRINTED_NUMBER = re.compile(r"(?<!\s)\s*+(?:•|[^\s.、]{1,12}(?:\.\s|、))\s*")
+_PRINTED_NUMBER = re.compile(r"(?:(?<!\s)\s++)?(?:•|[^\s.、]{1,12}(?:\.\s|、))\s*")
 _CUT_WIDE = re.compile(rf"(?<=[{WIDE}])[ \t\f]*[\r\n][ \t\r\n\f]*(?=[{WIDE}])")
 _SPACES = re.compile(r"[ \t\r\n\f\xa0]+")
 _OWNERS_LINE = re.compile(

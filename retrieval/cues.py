@@ -13,7 +13,7 @@ _HAN = re.compile(r"[\u3400-\u9fff]")
 _OPEN, _CLOSE = "“\"「『《〈【(‘'", "”\"」』》〉】)’'"
 _QUOTED_END = re.compile(rf"[{re.escape(_CLOSE)}]")
 _APP_NOUN = r"(?:app|应用|软件|客户端|小程序|平台|程序)"
-_NOUN_AFTER = re.compile(rf"[{re.escape(_CLOSE)}]?\s*(?:的|这个|这款|官方|手机)?\s*{_APP_NOUN}(?![a-z])")
+_NOUN_AFTER = re.compile(rf"[{re.escape(_CLOSE)}]?\s*+(?:的|这个|这款|官方|手机)?\s*+{_APP_NOUN}(?![a-z])")
 _ACCOUNT_AFTER = re.compile(r"(?:'s)?\s*(?:的?(?:账号|账户|帐号|帐户|会员)|(?:account|app)\b)")
 
 # A Chinese name that is also an ordinary word, or sounds like one, counts as the subject of a clause.
@@ -41,13 +41,13 @@ _COUNTED_AFTER = re.compile(
 _COUNTED_BEFORE = re.compile(r"[$￥¥第满]\s*$|\b(?:age|aged|section|article|clause|version|under|over)\s*$")
 
 # A partner: a way to sign in, to pay or to share, a component.
-_OWN = r"(?:我的?|你的?|自己的?|他的?|她的?|本人的?)?\s*[“\"「]?$"
+_OWN = r"(?:我的?|你的?|自己的?|他的?|她的?|本人的?)?\s*+[“\"「]?$"
 _THE = r"\s+(?:my |the |your |a |an |their |(?:my )?\w+'s )?[\"“]?$"
 _MEANS_BEFORE = re.compile(
-    r"(?:通过|经由|借助|使?用了?|拿着?|以|靠|凭|绑定?了?|解绑|关联了?|捆|\byong|\btongguo)\s*" + _OWN
+    r"(?:通过|经由|借助|使?用了?|拿着?|以|靠|凭|绑定?了?|解绑|关联了?|捆|\byong|\btongguo)\s*+" + _OWN
 )
 _SIGN_IN_AFTER = re.compile(
-    r"\s*[”\"」]?里?的?(?:账号|帐号|账户|帐户|号|id|扫码|一键|快捷|快速)*(?:授权|直接|来|去)?"
+    r"\s*+[”\"」]?里?的?(?:账号|帐号|账户|帐户|号|id|扫码|一键|快捷|快速)*(?:授权|直接|来|去)?"
     r"(?:登[录陆入]?|注册|授权|进|\s*denglu|\s*zhuce)(?!过?[^,，。?？]{0,3}(?:别|其他|其它|另))"
 )
 _SIGN_IN_WITH = re.compile(
@@ -64,13 +64,13 @@ _RECIPIENT_BEFORE = re.compile(r"(?:共享|分享|透露|泄露|转让|[出倒�
 _COMPANY_AFTER = re.compile(r"\s*(?:(?:group|family)\b|集团)")
 # Weaker signs, enough for an app that is often built into others.
 _ROLE_AFTER = re.compile(
-    r"\s*[”\"」]?的?(?:支付|付[款钱费了的]?|扣款|转账|充值|分享|绑定?|解绑|sdk|推送|统计|买的?|群|好友|朋友圈|公众号|小程序"
+    r"\s*+[”\"」]?的?(?:支付|付[款钱费了的]?|扣款|转账|充值|分享|绑定?|解绑|sdk|推送|统计|买的?|群|好友|朋友圈|公众号|小程序"
     r"|头像|昵称|红包|那边|那头|那儿|这边|里?(?:复制|打开)|上(?:关注|加|的好友)|跟这|和这|卡|流量)"
-    r"|\s*(?:'s)?\s*(?:-?type\b|log-?ins?\b|log in\b|sign-?in|sso\b|sdk\b|pay\b|payments?\b|checkout|groups?\b"
+    r"|\s*+(?:'s)?\s*+(?:-?type\b|log-?ins?\b|log in\b|sign-?in|sso\b|sdk\b|pay\b|payments?\b|checkout|groups?\b"
     r"|friends\b|moments\b|name\b|picture|profile|page\b|plug-?in|push\b|shar(?:e|ing)\b|banking|zhifu|\bid\b)"
 )
 _ROLE_BEFORE = re.compile(
-    r"(?:通过|经由|从|加|和|跟|与|或者?|绑|那个|个|取消)\s*"
+    r"(?:通过|经由|从|加|和|跟|与|或者?|绑|那个|个|取消)\s*+"
     + _OWN
     + r"|\b(?:with|via|through|into|inside|or|between|than"
     r"|(?:on|over) to|(?:from|to) (?:my|your))" + _THE
@@ -79,18 +79,18 @@ _LINKING = re.compile(r"\b(?:un)?(?:link|hook|bind)\w*|绑|捆|关联")
 
 # Two apps that a question is about.
 _BESIDE = re.compile(
-    r"[^\w]*(?:app|的)?\s*(?:和|跟|与|、|还是|或者?|比|/|以及|\band\b|\bor\b|\bvs\.?|\bversus\b|\bthan\b)"
-    r"\s*(?:在|for|in)?[^\w]*"
+    r"[^\w]*(?:(?:app|的)\s*+)?(?:和|跟|与|、|还是|或者?|比|/|以及|\band\b|\bor\b|\bvs\.?|\bversus\b|\bthan\b)"
+    r"\s*+(?:在|for|in)?[^\w]*"
 )
 _COMPARING = re.compile(
     r"对比|比较|区别|不同|差别|一样|相比|哪[个家款]|谁更|\bcompar|\bdifferen|\bversus\b|\bvs\b|\bwhich\b|\bboth\b|\bbetter\b"
 )
 _ACROSS = re.compile(
-    r"^\W*(?:请问|麻烦|帮我)?(?:看看|列出|列一下|查一下|找出|说说)?(?:在|这些|那些|所有|全部|各个?|你们?|里面|当中|其中)*\s*"
+    r"^\W*+(?:请问|麻烦|帮我)?(?:看看|列出|列一下|查一下|找出|说说)?(?:在|这些|那些|所有|全部|各个?|你们?|里面|当中|其中)*\s*"
     r"(?:哪些|哪几个|哪几款|哪个|哪款|哪家|所有的?|全部的?|各个?|每个|每款|这些|什么)\s*(?:手机)?"
     r"(?:app|应用|软件|银行|平台|小程序|产品)(?:s\b)?(?!权限|市场|列表|程序接口|商店)"
     r"|(?:对比|比较|相比)(?!好|大|多|少|严|安全|详细|容易|难|快|慢|麻烦|高|低)"
-    r"|^\W*(?:please\s+)?(?:tell me |list |show me |and )?(?:which|what|all|every|any|how many|each)(?: of)?"
+    r"|^\W*+(?:please\s+)?(?:tell me |list |show me |and )?(?:which|what|all|every|any|how many|each)(?: of)?"
     r"(?: the| these| those| your| my)?\s+(?:\w+\s)?apps?\b(?!\s+(?:(?:i|we|you)\b|list|permission|store"
     r"|are (?:on|installed)|on my|have i|has access|else|function|feature))"
     r"|\bcompare\b|\bacross (?:all |the |these )apps\b|\bwhich one of (?:these|them|the)\b|\bin all (?:the )?apps\b"
@@ -287,5 +287,7 @@ class Reading:
         for part in kept[1:]:
             beside_latin = joined[-1:].isascii() and part[:1].isascii()
             joined += f" {part}" if beside_latin else part
-        stripped = re.sub(r"\s+([?？,，.。!！])", r"\1", re.sub(r"\s{2,}", " ", joined)).strip().lstrip(",，、:： ")
+        stripped = (
+            re.sub(r"(?<!\s)\s++([?？,，.。!！])", r"\1", re.sub(r"\s{2,}", " ", joined)).strip().lstrip(",，、:： ")
+        )
         return stripped if re.search(r"\w", stripped) else self.question

@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from corpus.lexicons import Term
 from retrieval.datatypes import Fact
 
-_ARROW = re.compile(r"\s*(?:[-—–－─→>＞»›]+|[”\"」』】][，,、]?(?:点击|选择|进入)?[“\"「『【])\s*")
+_ARROW = re.compile(r"(?:(?<!\s)\s++)?(?:[-—–－─→>＞»›]+|[”\"」』】][，,、]?(?:点击|选择|进入)?[“\"「『【])\s*")
 _BRACKETS = '“”"「」『』【】[]《》‘’ '
-_LIMIT = re.compile(r"(\d+|[一二两三四五六七八九十]+)\s*个?(工作日|自然日|小时|分钟|日|天|月|年|星期|周)(之?内|以内)?")
+_LIMIT = re.compile(
+    r"((?<!\d)\d+|(?<![一二两三四五六七八九十])[一二两三四五六七八九十]+)\s*个?(工作日|自然日|小时|分钟|日|天|月|年|星期|周)(之?内|以内)?"
+)
 _BOUNDS = (
     ("至少", "at least "),
     ("不少于", "at least "),

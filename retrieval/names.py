@@ -17,10 +17,11 @@ Spelling = Literal["name", "pinyin", "initials", "homophone", "misspelt"]
 MAX_UNITS = 14  # the longest name of the general list, 国家中小学智慧教育平台, has 11
 _UNIT = re.compile(r"[a-z0-9]+|[^\W_a-z0-9]")
 _SOFT_GAP = re.compile(r"[ \t\-·.'’:・&+_]{0,3}")
-_SPELT_OUT = re.compile(
-    r"(?:(?:[bpmfdtnlgkhjqxrzcsyw]|[zcs]h)?(?:i?ang?|i?ao?|ai|i?ong|ou?|e[inr]?|eng|i[aenu]?|ing|u[aeino]?"
-    r"|u?ang?|uai|ve?))+"
+_SYLLABLE = re.compile(
+    r"(?:[bpmfdtnlgkhjqxrzcsyw]|[zcs]h)?(?:i?ang?|i?ao?|ai|i?ong|ou?|e[inr]?|eng|i[aenu]?|ing|u[aeino]?"
+    r"|u?ang?|uai|ve?)"
 )
+_LONGEST_SYLLABLE = 6  # zhuang
 _INFLECTED = re.compile(r".{3,}(?:ing|ed|ly|tion|s|er|able|ness|ment|al)$")
 _CJK = re.compile(r"[\u3400-\u9fff]")
 
@@ -138,6 +139,22 @@ def _sounds_near(a: str, b: str) -> bool:
 def _blur(pinyin: str) -> str:
     """Return pinyin without what many do not tell apart: zh/z, ch/c, sh/s, -ng/-n, l/n."""
     return re.sub(r"ng(?![aeiou])", "n", re.sub(r"([zcs])h", r"\1", pinyin)).replace("l", "n")
+
+
+def is_spelt_out(letters: str) -> bool:
+    """Say whether ``letters`` are syllables of pinyin; time grows with their number.
+
+    As one regular expression it would try every way to cut them: iao is one syllable, two, or three.
+
+    >>> is_spelt_out("zhongguo"), is_spelt_out("wechat")
+    (True, False)
+    """
+    ends = {0}
+    for end in range(1, len(letters) + 1):
+        starts = range(max(0, end - _LONGEST_SYLLABLE), end)
+        if any(start in ends and _SYLLABLE.fullmatch(letters, start, end) for start in starts):
+            ends.add(end)
+    return bool(letters) and len(letters) in ends
 
 
 def pinyin_of(name: str) -> list[str]:
@@ -326,13 +343,16 @@ class NameIndex:
         ordinary = sum(unit.text in self._words.ordinary or len(unit.text) < 3 for unit in window)
         if ordinary == len(window) or len(key) < 5 or key.isdigit():
             return None
+        near = list(self._near_ends(key))
+        if not near:
+            return None
         from rapidfuzz.distance import OSA
 
-        if _SPELT_OUT.fullmatch(key):  # another pinyin word, unless it is one that many hear as the same
-            return next((self._form_of(name) for name in self._near_ends(key) if _blur(name) == _blur(key)), None)
+        if is_spelt_out(key):  # another pinyin word, unless it is one that many hear as the same
+            return next((self._form_of(name) for name in near if _blur(name) == _blur(key)), None)
         most = 1 if len(window) > 1 or _INFLECTED.match(key) else 2
         best: tuple[int, str] | None = None
-        for name in self._near_ends(key):
+        for name in near:
             allowed = min(most, 2 if len(name) >= 8 else 1)
             distance = OSA.distance(key, name, score_cutoff=allowed)
             if 0 < distance <= allowed and (best is None or (distance, name) < best):

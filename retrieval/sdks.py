@@ -34,7 +34,10 @@ _KEYS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("data", re.compile(r"信息|数据|字段|权限|收集内容")),
     ("name", re.compile(r"名称|^(?:第三方)?SDK$|产品|插件|^第三方服务$|^(?:第三方)?SDK")),
 )
-_PAIR = re.compile(r"(?:^|[;；\n,，|])\s*(?P<key>[^:：;；\n,，|。]{2,24}?)\s*[:：]\s*(?P<value>[^;；\n|]+)")
+_PAIR = re.compile(
+    r"(?:^|[;；\n,，|])\s{0,20}(?P<key>[^:：;；\n,，|。]{2,24}?)\s{0,20}[:：]\s{0,20}(?P<value>[^;；\n|]+)"
+)
+_IN_NAME = re.compile("[A-Za-z一-鿿+]")
 MIN_KEYS = 2  # columns that a block of lines must name to be taken for a description of an SDK
 
 
@@ -294,15 +297,30 @@ def _named(sentence: Sentence) -> list[Span]:
     return list(dict.fromkeys(found))
 
 
+def _begin_of_list(text: str, begin: int, end: int) -> int:
+    """Return where the names that run up to ``end``, each with 、 or 和 behind it, begin; ``end`` where there is none.
+
+    和 may be part of a name: as one regular expression it would try every way to cut them.
+    """
+    starts = {end}
+    for separator in range(end - 1, begin - 1, -1):
+        if separator + 1 in starts and text[separator] in "、和及与":
+            start = separator
+            while start > max(begin, separator - 12) and _IN_NAME.match(text[start - 1]):
+                start -= 1
+                if separator - start >= 2:
+                    starts.add(start)
+    return min(starts)
+
+
 def _listed_before(text: str, begin: int, start: int) -> list[Span]:
     """Return the names that stand before one in a list whose last alone carries the letters SDK: 微信、支付宝SDK."""
     if start == 0 or text[start - 1] not in "、和及与":
         return []
-    run = re.search(r"(?:[A-Za-z一-鿿+]{2,12}[、和及与])+$", text[max(0, begin - 40) : start])
-    if not run or "SDK" in run[0]:
+    offset = _begin_of_list(text, max(0, begin - 40), start)
+    if offset == start or "SDK" in text[offset:start]:
         return []
-    offset = max(0, begin - 40) + run.start()
-    names = [(offset + a, offset + b) for a, b in _parts(run[0])]
+    names = [(offset + a, offset + b) for a, b in _parts(text[offset:start])]
     cleaned = []
     for a, b in names:
         leads = [lead.end() for lead in _NAME_LEAD.finditer(text, a, b) if lead.end() < b]
