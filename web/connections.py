@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
+import struct
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
@@ -207,7 +210,7 @@ class GuardedProtocol(H11Protocol):
                 self._unsent = (now, taken)
             elif now - self._unsent[0] >= self._limits.write_seconds:
                 if taken - self._unsent[1] < self._limits.write_bytes:
-                    self.transport.abort()
+                    self.abort()
                     return
                 self._unsent = (now, taken)
         else:
@@ -221,13 +224,21 @@ class GuardedProtocol(H11Protocol):
             else:  # a browser that connected ahead of need
                 self.transport.close()
         elif self._is_left_unread() and now - self._answered_at >= self._limits.linger_seconds:
-            self.transport.abort()
+            self.abort()
+
+    def abort(self) -> None:
+        """Close the connection and forget what was to be sent: else the kernel would hold it for who does not read."""
+        held = self.transport.get_extra_info("socket")
+        if held is not None:
+            with suppress(OSError):  # it is gone already
+                held.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.transport.abort()
 
     def drop(self) -> None:
         """Make room for another connection."""
         self._all.leave(self)
         if self.transport.get_write_buffer_size():
-            self.transport.abort()
+            self.abort()
         else:
             self.transport.close()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from socket import socket
@@ -32,13 +32,13 @@ from retrieval.datatypes import Answer, Language
 from retrieval.question import detect_language
 from web.problems import AnswerFailedError, Problem, answering, make_problem, misfit, unavailable, unknown_app
 from web.schema import Apps, AskBody, CompareQuestionBody, NoArguments, Passages, RequestBody, Rows, SearchBody
-from web.security import SecurityMiddleware, choose_hosts
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
     from mcp.server.context import ServerRequestContext
 
     from retrieval import Assistant
+    from web.server import WebSettings
 
 READ_ONLY = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
 
@@ -137,31 +137,33 @@ class McpEndpoint:
             await manager.handle_request(scope, receive, send)
 
 
-def create_http_app(assistant: Assistant, *, allowed_hosts: Sequence[str] | None, root_path: str = "") -> FastAPI:
-    """Return an application that has the tools at ``/mcp`` and nothing else, behind the same wall as the chat."""
+def create_http_app(assistant: Assistant, settings: WebSettings) -> FastAPI:
+    """Return an application that has the tools at ``/mcp`` and nothing else, behind the same wall as the chat.
+
+    How many are asked at once is not bounded here: a client's tools wait for one another.
+    """
     from fastapi import FastAPI
 
     from web.api import add_problem_handlers
+    from web.server import add_wall
 
     app = FastAPI(openapi_url=None)
     app.router.routes.append(Route("/mcp", McpEndpoint(assistant), methods=["POST"]))
     add_problem_handlers(app)
-    app.add_middleware(SecurityMiddleware, allowed_hosts=allowed_hosts, root_path=root_path)
+    add_wall(app, settings)
     return app
 
 
-def serve_http(
-    assistant: Assistant, sockets: list[socket], *, host: str, root_path: str, allowed_hosts: Sequence[str] = ()
-) -> None:
+def serve_http(assistant: Assistant, sockets: list[socket], settings: WebSettings) -> None:
     """Serve the tools over HTTP until interrupted.
 
-    :param sockets: bound to ``host`` (see :func:`web.listening.bound_address`).
-    :param allowed_hosts: those that the operator names.
+    :param sockets: bound, as by :func:`web.listening.bound_address`.
     """
     import uvicorn
 
-    app = create_http_app(assistant, allowed_hosts=choose_hosts(host, allowed_hosts), root_path=root_path)
-    config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)
+    from web.server import uvicorn_settings
+
+    config = uvicorn.Config(create_http_app(assistant, settings), **uvicorn_settings(settings.proxies))
     with suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets)
 

@@ -253,7 +253,7 @@ class GuardedSend:
 
 
 async def _read_body(receive: Receive, language: Language) -> bytes | Response | None:
-    """Return the request's body, ``None`` if its sender went away, or the problem that it exceeds ``MAX_BODY_BYTES``."""
+    """Return the request's body, ``None`` if its sender went away, or the problem that it is too large."""
     body = bytearray()
     while True:
         message = await receive()

@@ -18,6 +18,7 @@ from starlette.testclient import TestClient
 
 from web.mcp import create_http_app
 from web.security import choose_hosts
+from web.server import WebSettings
 
 from .application import served
 from .fakes import FakeAssistant
@@ -173,7 +174,7 @@ def test_a_page_that_points_its_own_name_at_this_machine_may_not_call(client: Te
         "origin": "http://evil.example:7861",
         "sec-fetch-site": "same-origin",
     }
-    alone = TestClient(create_http_app(fake, allowed_hosts=choose_hosts("127.0.0.1", [])))
+    alone = TestClient(create_http_app(fake, WebSettings(allowed_hosts=choose_hosts("127.0.0.1", []))))
     for where in (client, alone):
         response = where.post("/mcp", json=CALL, headers=rebound)
         assert (response.status_code, response.json()["type"]) == (421, "urn:wentiao:problem:wrong-host")
@@ -194,7 +195,8 @@ def test_what_is_no_call_is_refused_without_a_crash(
 
 def test_the_tools_alone_are_served_without_the_chat(fake: FakeAssistant) -> None:
     client = TestClient(
-        create_http_app(fake, allowed_hosts=["testserver"], root_path="/wentiao"), raise_server_exceptions=False
+        create_http_app(fake, WebSettings(allowed_hosts=("testserver",), root_path="/wentiao")),
+        raise_server_exceptions=False,
     )
     for path in ("/mcp", "/wentiao/mcp"):
         result = client.post(path, json=CALL, headers=ACCEPT).json()["result"]

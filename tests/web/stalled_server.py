@@ -1,0 +1,45 @@
+"""A server over the index at ``argv[1]`` with the small encoder, on port ``argv[2]``, that loses patience soon.
+
+Its limits of time are a fifth of what they are by default; the rest is as :mod:`web.server` has it.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import uvicorn
+
+import web.security
+from index.batching import BatchingEncoder
+from index.encoder import FakeEncoder
+from retrieval import Assistant
+from web.connections import ConnectionLimits, Connections
+from web.server import WebSettings, create_app, uvicorn_settings
+from web.serving import allow_open_files
+
+FASTER = 5
+
+
+def main(index: str, port: str) -> None:
+    """Serve until interrupted."""
+    usual = ConnectionLimits()
+    limits = replace(
+        usual,
+        head_seconds=usual.head_seconds / FASTER,
+        linger_seconds=usual.linger_seconds / FASTER,
+        write_seconds=usual.write_seconds / FASTER,
+        write_bytes=usual.write_bytes // FASTER,
+    )
+    web.security.BODY_SECONDS /= FASTER
+    allow_open_files()
+    encoder = BatchingEncoder(FakeEncoder())
+    app = create_app(Assistant.open(Path(index), encoder=encoder), WebSettings())
+    settings = uvicorn_settings(()) | {"http": Connections(limits)}
+    uvicorn.run(app, port=int(port), timeout_keep_alive=2, **settings)
+    encoder.close()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
