@@ -238,7 +238,11 @@ def test_a_damaged_index_is_repaired_by_the_command_that_the_error_names(maintai
     maintainer("corpus", "add", maintainer.file("甲.txt", OLD))
     segment = maintainer.index / "segments" / read_manifest(maintainer.index).versions[0].segment
     (segment / "units.json").write_text("[]")
-    assert maintainer("index", "repair") == (EXIT_ANSWERED, f"the index at {maintainer.index} is whole\n", "")
+    code, out, err = maintainer("index", "repair")
+    said, aside = out.rstrip("\n").split("\n")
+    assert (code, said, err) == (EXIT_ANSWERED, f"the index at {maintainer.index} is whole", "")
+    kept = maintainer.index / aside.removeprefix("damaged, and set aside: ")
+    assert (kept.name, (kept / "units.json").read_text()) == (segment.name, "[]")
     assert (segment / "units.json").read_text() != "[]"
     maintainer("corpus", "update", maintainer.file("甲.txt", NEW))
     (segment / "policy.json").write_text("{}")
