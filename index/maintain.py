@@ -271,7 +271,7 @@ def repair_index(out: Path, encoder: Encoder, *, progress: Progress | None = Non
     """Make the index at ``out`` whole, and as this model, parser and format make it, from the texts in it.
 
     Versions whose text is damaged are taken out of it. Where ``CURRENT`` or its generation is damaged, the generation
-    that was written last takes its place; where no current text is left, the last one that can be read whole. What is
+    that was written last takes its place; where no current text of it is left, the last one that has one. What is
     damaged is set aside and not deleted (:func:`index.storage.list_quarantine`).
 
     :return: the versions whose text is damaged: they are no longer in the index, and an app whose current version is
@@ -287,12 +287,12 @@ def repair_index(out: Path, encoder: Encoder, *, progress: Progress | None = Non
         _, lost = recover_policies(out, manifest.versions)
         kept = tuple(one for one in manifest.versions if one not in lost)
         if not any(version.is_current for version in kept):
-            earlier = next((one for one in _readable(out) if not recover_policies(out, one.current)[1]), None)
+            earlier = next((one for one in _readable(out) if recover_policies(out, one.current)[0]), None)
             if earlier is None:
                 raise IndexMismatchError(f"no text is left whole in {out}; build it again:\n  {build_command(out)}")
             _, more = recover_policies(out, earlier.versions)
             manifest, kept = earlier, tuple(one for one in earlier.versions if one not in more)
-            _log.warning("%s answers again from an earlier generation: no current text was left whole", out)
+            _log.warning("%s goes back to an earlier generation: no current text was left whole", out)
         for version in lost:
             if (folder := out / "segments" / version.segment).is_dir():
                 set_aside(out, folder)

@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from index.manifest import replace_file
-from index.segment import UNREADABLE
+from index.manifest import read_file, replace_file
+from index.segment import MOST_JSON_BYTES, UNREADABLE
 from index.storage import set_aside
 from index.tokens import Floats
 
@@ -156,7 +156,7 @@ class ApproximateUnits:
         replace_file(folder / f"{name}.json", record)
         for path in folder.iterdir():
             if path.stem != name:
-                path.unlink()
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
     @classmethod
     def load(cls, folder: Path) -> ApproximateUnits | None:
@@ -166,18 +166,17 @@ class ApproximateUnits:
         for path in sorted(folder.glob("*.json")):
             content = path.with_suffix(".faiss")
             try:
-                record = path.read_bytes()
+                if not (path.is_file() and content.is_file()):
+                    raise ValueError("half of it is gone")
+                record = read_file(path, MOST_JSON_BYTES)
                 with content.open("rb") as file:
                     found = hashlib.file_digest(file, "sha256").hexdigest()
-            except FileNotFoundError:
-                continue
-            try:
                 said = json.loads(record) if hashlib.sha256(record).hexdigest() == path.stem else {}
                 segments = {str(name): int(units) for name, units in said["segments"].items()}
                 if said["sha256"] != found or min(segments.values()) < 0:
                     raise ValueError("it is not what its record says")
                 check_lists(content, sum(segments.values()))
-            except UNREADABLE as error:
+            except (FileNotFoundError, *UNREADABLE) as error:
                 told = "is damaged (%s) and not used; questions across apps are slower until the next build"
                 _log.warning(f"%s {told}", path, error)
                 continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -87,7 +88,7 @@ class FolderVectors:
         self._lock = threading.Lock()
         self._open: LastUsed[tuple[Floats, Stamp]] = LastUsed()
         self._approximate: ApproximateUnits | None = None
-        self._seen_record: tuple[str, ...] | None = None
+        self._seen_record: tuple[tuple[str, Stamp], ...] | None = None
 
     def put(self, vectors: Mapping[str, Floats]) -> None:
         """Do nothing: whoever writes the segments has written them."""
@@ -155,9 +156,18 @@ class FolderVectors:
 
     def _open_approximate(self) -> ApproximateUnits | None:
         folder = self._out / FOLDER
-        record = tuple(sorted(path.name for path in folder.glob("*.json"))) if folder.is_dir() else ()
-        if record != self._seen_record:
+        record = _stamps(folder)
+        if record != self._seen_record:  # its file is mapped: one that has been written to is not to be read
             loaded = ApproximateUnits.load(folder) if record else None  # seconds, and nobody else waits for it
             with self._lock:
                 self._approximate, self._seen_record = loaded, record
         return self._approximate
+
+
+def _stamps(folder: Path) -> tuple[tuple[str, Stamp], ...]:
+    """Return what tells whether a file of the approximate index has changed."""
+    found = []
+    for path in sorted((*folder.glob("*.json"), *folder.glob("*.faiss"))):
+        with suppress(FileNotFoundError):
+            found.append((path.name, stamp_of(path)))
+    return tuple(found)

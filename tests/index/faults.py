@@ -11,10 +11,13 @@ import os
 import resource
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from tqdm import tqdm
 
 _EVENTS = ("open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "shutil.rmtree")
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
@@ -65,6 +68,8 @@ def in_child(act: Callable[[], object], *, after: Callable[[int], None] = lambda
     if child == 0:
         code = 1
         try:
+            # tqdm, which bm25s counts with, has a lock for all forks of a process: one that is killed would keep it.
+            tqdm.set_lock(threading.RLock())
             act()
             code = 0
         except BaseException:  # noqa: BLE001 - a child never returns into the test
