@@ -1,0 +1,125 @@
+"""The end of a server under load: every request that it took is answered, and it ends as it was told to."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from .whole import APPS, LIMIT, Whole, call_on, make_index, wait_until, whole_server
+
+pytestmark = pytest.mark.faults
+
+
+class Clients:
+    """Ask on and on, half of them on connections that they keep, until the server takes no more."""
+
+    def __init__(self, server: Whole) -> None:
+        self.server = server
+        self.stopped = threading.Event()
+        self.right = 0
+        self.wrong: list[str] = []
+        self.lost: list[float] = []  # when a request got no answer
+        self.lock = threading.Lock()
+
+    def ask(self, number: int) -> None:
+        app = list(APPS)[number % len(APPS)]
+        connection = self.server.connect()
+        while not self.stopped.is_set():
+            try:
+                reply = call_on(connection, "/api/v1/search", {"query": "怎么注销", "app": app, "top_k": 1})
+            except OSError:
+                with self.lock:
+                    self.lost.append(time.monotonic())
+                return
+            is_right = reply.status == 200 and reply.json()[0]["text"] == APPS[app]
+            with self.lock:
+                self.right += is_right
+                if not is_right:
+                    self.wrong.append(f"{reply.status}: {reply.body.decode()[:200]}")
+            if number % 2:
+                connection.close()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_server_that_is_told_to_end_answers_all_that_it_took(
+    workers: int, tmp_path: Path, amount: Callable[[int, int], int]
+) -> None:
+    index = make_index(tmp_path / "index")
+    with whole_server(index, tmp_path, workers, DRAIN_SECONDS="2") as server:
+        clients = Clients(server)
+        with ThreadPoolExecutor(16) as pool:
+            for number in range(16):
+                pool.submit(clients.ask, number)
+            wait_until(lambda: clients.right >= amount(100, 5000))
+            told = time.monotonic()
+            server.process.send_signal(signal.SIGTERM)
+            seen = []
+            while time.monotonic() < told + 1.5:
+                seen.append(server.call("/readyz").status)
+                time.sleep(0.05)
+            before = clients.right
+            assert server.process.wait(LIMIT) == 0
+            clients.stopped.set()
+        assert 503 in seen[:40] and seen[-1] == 503  # a worker is told by its parent, within half a second
+        assert clients.wrong == []
+        assert before > 100
+        # Nobody is turned away before the port is closed; then a connection is refused before it is taken.
+        assert not [lost for lost in clients.lost if lost < told + 2]
+        assert not [line for line in server.log().splitlines() if '"level": "error"' in line]
+
+
+def test_told_twice_it_ends_without_waiting_and_still_answers_what_is_in(tmp_path: Path) -> None:
+    hang = tmp_path / "hang"
+    index = make_index(tmp_path / "index")
+    with (
+        whole_server(index, tmp_path, DRAIN_SECONDS="3600", TEST_HANG=str(hang)) as server,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        hang.touch()
+        asked = pool.submit(server.call, "/api/v1/search", {"query": "怎么注销", "app": "应用甲", "top_k": 1})
+        wait_until(lambda: "wentiao_questions_inside 1.0" in server.figures())
+        server.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: server.call("/readyz").status == 503)
+        assert server.call("/healthz").headers["connection"] == "close"
+        server.process.send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+        hang.unlink()
+        assert asked.result(LIMIT).status == 200
+        assert server.process.wait(LIMIT) == 0
+
+
+def test_what_hangs_is_cut_off_refused_and_answered_again_when_it_goes_on(tmp_path: Path) -> None:
+    hang = tmp_path / "hang"
+    question = {"question": "应用甲怎么注销"}
+    with whole_server(make_index(tmp_path / "index"), tmp_path, ANSWER_SECONDS="2", TEST_HANG=str(hang)) as server:
+        expected = server.call("/api/v1/ask", question).json()
+        before = threads_of(server)
+        hang.touch()
+        with ThreadPoolExecutor(64) as pool:
+            replies = [pool.submit(server.call, "/api/v1/ask", question) for _ in range(64)]
+            for reply in replies:
+                told = reply.result(LIMIT)
+                assert (told.status, told.json()["type"]) == (503, "urn:wentiao:problem:timed-out")
+                assert int(told.headers["retry-after"]) >= 1
+        assert (server.call("/readyz").status, server.call("/healthz").status) == (503, 200)
+        began = time.monotonic()
+        refused = [server.call("/api/v1/ask", question).status for _ in range(40)]
+        assert refused == [503] * 40 and time.monotonic() - began < 40  # each at once: together they would wait 80
+        assert server.call("/api/v1/apps").status == 200
+        assert threads_of(server) < before + 60
+        assert "wentiao_ready 0.0" in server.figures()
+        hang.unlink()
+        wait_until(lambda: server.call("/readyz").status == 200)
+        assert server.call("/api/v1/ask", question).json() == expected
+        wait_until(lambda: "wentiao_questions_inside 0.0" in server.figures())
+
+
+def threads_of(server: Whole) -> int:
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    return int(next(line.split()[1] for line in status.splitlines() if line.startswith("Threads:")))
