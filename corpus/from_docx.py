@@ -40,6 +40,10 @@ _PICTURED_BULLETS = {"o": "○", "§": "■", "ü": "✓", "Ø": "►", "l": "�
 _WIDE_END = re.compile("[、．）】〕。：\u3000]$")
 
 
+class _DoctypeError(Exception):
+    """The document has a document type: it may hold entities that grow when they are read, or name files."""
+
+
 @dataclass(frozen=True)
 class _Level:
     """One level of an automatic list."""
@@ -127,6 +131,11 @@ def read_docx(data: bytes) -> str:
 
     try:
         lines, pictures = _read_document(data)
+    except _DoctypeError as exc:
+        raise ValueError(
+            "the Word document declares entities of its own (DOCTYPE), which Word never does; open it in Word and save"
+            " it as .docx again"
+        ) from exc
     except (OpcError, LxmlError, KeyError, ValueError, TypeError, AttributeError) as exc:
         raise ValueError("not a Word document that can be read; open it in Word and save it as .docx again") from exc
     text = "\n".join(line for line in lines if line.strip())
@@ -141,6 +150,8 @@ def _read_document(data: bytes) -> tuple[list[str], int]:
     import docx
 
     document = docx.Document(io.BytesIO(data))
+    if document.element.getroottree().docinfo.doctype:
+        raise _DoctypeError
     body: _Element | None = document.element.body
     if body is None:
         raise ValueError("no body")

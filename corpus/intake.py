@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from lzma import LZMAError
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -24,6 +25,7 @@ from corpus.metadata import read_metadata
 
 _Catalog = dict[str, dict[str, Any]] | str  # what it states by file name; or why it cannot be read
 _CATALOG = "catalog.toml"
+_LONGEST_CATALOG = 1 << 20  # bytes; 135 apps need 40 kB
 _ALLOWED = f"allowed: {' '.join(SUFFIXES)}, a folder or a .zip of them"
 _NAMELESS = re.compile(
     "(?=.*(?:privacy|polic|agreement|terms|index|default|page|doc|file|download|untitled|隐私|政策|协议|声明|指引|文档|文件))"
@@ -104,7 +106,7 @@ def take_in(
     """
     limits = limits or Limits()
     with ExitStack() as archives, ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
-        found = [item for path in paths for item in _find(path, limits, archives)]
+        found = _most(limits.files, (item for path in paths for item in _find(path, limits, archives)))
         texts = list(pool.map(partial(_read, limits=limits), found))
     policies: dict[str, Taken] = {}
     rejected: list[Rejected] = []
@@ -172,6 +174,15 @@ def _name(text: str, file: _File, app: str | None, aliases: tuple[str, ...], cor
 # -- where the files are
 
 
+def _most(count: int, items: Iterator[_File | Rejected]) -> list[_File | Rejected]:
+    """Return the first ``count`` files; one more says that the others were left."""
+    taken = list(islice(items, count))
+    if (further := next(items, None)) is not None:
+        reason = f"this file and all after it: more than {count} in one batch; add them in several"
+        taken.append(Rejected(further.path, reason))
+    return taken
+
+
 def _find(path: Path, limits: Limits, archives: ExitStack) -> Iterator[_File | Rejected]:
     if path.is_dir():
         yield from _find_in_folder(path, limits, archives)
@@ -190,7 +201,11 @@ def _find_in_folder(folder: Path, limits: Limits, archives: ExitStack) -> Iterat
         catalog = _catalog_beside(here)
         for name in sorted(names):
             path = here / name
-            if not name.startswith(".") and path.is_file():
+            if name.startswith(".") or not path.is_file():
+                continue
+            if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
+                yield Rejected(str(path), "a link to a file outside the folder; give that file itself")
+            else:
                 yield from _find_file(path, catalog, limits, archives)
 
 
@@ -212,9 +227,17 @@ def _catalog_beside(folder: Path) -> _Catalog:
     """What the catalogue in ``folder`` states; where it cannot be read, why."""
     path = folder / _CATALOG
     try:
-        return parse_catalog(path.read_bytes(), name=str(path)) if path.is_file() else {}
+        return _read_catalog(path) if path.is_file() else {}
     except (ValueError, OSError) as exc:
         return f"the catalogue beside it cannot be read: {exc}"
+
+
+def _read_catalog(path: Path) -> dict[str, dict[str, Any]]:
+    with path.open("rb") as stream:
+        data = stream.read(_LONGEST_CATALOG + 1)
+    if len(data) > _LONGEST_CATALOG:
+        raise ValueError(f"{path}: larger than {_LONGEST_CATALOG >> 20} MiB")
+    return parse_catalog(data, name=str(path))
 
 
 def _find_in_archive(path: Path, limits: Limits, archives: ExitStack) -> Iterator[_File | Rejected]:
@@ -247,7 +270,9 @@ def _find_entries(archive: zipfile.ZipFile, path: Path, limits: Limits) -> Itera
         catalog = catalogs.get(name.parent, {})
         if name.name == _CATALOG:
             continue
-        if suffix == ".zip":
+        if stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG):
+            yield Rejected(full, "no file but a link or a device in the archive; put the file itself in")
+        elif suffix == ".zip":
             yield Rejected(full, "an archive in an archive; unpack it first")
         elif suffix not in SUFFIXES:
             yield Rejected(full, f"the format {suffix or 'without a suffix'} is not read; {_ALLOWED}")

@@ -82,6 +82,8 @@ def parse_catalog(data: bytes, *, name: str) -> dict[str, dict[str, Any]]:
         entries = tomllib.loads(data.decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
         raise ValueError(f"{name}: not a TOML file in UTF-8: {exc}") from exc
+    except RecursionError as exc:
+        raise ValueError(f"{name}: nested too deeply") from exc
     for file_name, entry in entries.items():
         if not isinstance(entry, dict) or set(entry) - _ALLOWED:
             raise ValueError(f"{name}: [{file_name}] may hold only {', '.join(sorted(_ALLOWED))}")
