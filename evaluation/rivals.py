@@ -75,7 +75,7 @@ class VectorCache:
         self.vectors: dict[str, Floats] = {}
         self.seconds: dict[str, float] = {}
         if path.exists():
-            with np.load(path) as held:
+            with np.load(path, allow_pickle=False) as held:
                 made_by = str(held["fingerprint"])
                 if fingerprint in (None, made_by):
                     keys = held["keys"].tolist()

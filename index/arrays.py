@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,10 @@ def read_array(path: Path, dtypes: str, axes: int, *, mapped: bool = False) -> N
         version = npy.read_magic(file)
         if version not in _HEADERS:
             raise ValueError(f"{path} is an array file of version {version}, not 1.0 or 2.0")
-        shape, is_fortran, dtype = _HEADERS[version](file)
+        try:
+            shape, is_fortran, dtype = _HEADERS[version](file)
+        except (SyntaxError, TokenError, RecursionError, MemoryError) as error:
+            raise ValueError(f"{path} has no header that can be read") from error
         if dtype.str not in dtypes.split() or len(shape) != axes or (is_fortran and axes > 1) or min(shape) < 0:
             raise ValueError(f"{path} holds {dtype.str} of shape {shape}, not {dtypes} with {axes} axes")
         start, size = file.tell(), math.prod(shape) * dtype.itemsize

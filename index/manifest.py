@@ -215,8 +215,8 @@ def read_file(path: Path, most: int) -> bytes:
         if error.errno == errno.ELOOP:
             raise ValueError(f"{path} is no file") from error
         raise
-    with path.open("rb") as file:
-        content = file.read(most + 1)
+    with path.open("rb") as file:  # as much as is asked for is taken from memory before anything is read
+        content = file.read(min(os.fstat(file.fileno()).st_size, most) + 1)
     if len(content) > most:
         raise ValueError(f"{path} has more than {most} bytes")
     return content
