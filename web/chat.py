@@ -19,9 +19,10 @@ from index.errors import UnavailableError
 from retrieval.datatypes import MAX_ROWS, Answer, Language, Turn
 from retrieval.gloss import Glosser
 from retrieval.question import well_formed
+from retrieval.stages import recording
 from web.evidence import make_evidence
 from web.language import HTML_LANG, LANGUAGES
-from web.problems import AnswerFailedError, answering, note_problem, unavailable_kind
+from web.problems import AnswerFailedError, answering, log_failure, note_problem, unavailable_kind
 from web.render import ask_buttons, render_turn
 from web.schema import MAX_HISTORY_TURNS, MAX_QUESTION_CHARACTERS
 from web.suggestions import Suggestions, near_apps
@@ -90,7 +91,7 @@ class Desk:
 
     def _answer(self, question: str, app: str, history: Sequence[dict[str, Any]], *, all_apps: bool) -> dict[str, Any]:
         with answering():
-            turns = [Turn(turn["question"], turn["app"]) for turn in history]
+            turns = [Turn(well_formed(turn["question"]), turn["app"] and well_formed(turn["app"])) for turn in history]
             if all_apps:
                 question = self._assistant.without_apps(question)
                 turns = [Turn(self._assistant.without_apps(turn.question)) for turn in turns]
@@ -103,7 +104,7 @@ class Desk:
         """Return questions to ask of a picked app, for a page whose ``<html lang>`` is ``language``."""
         spoken = next((one for one in LANGUAGES if HTML_LANG[one] == language), LANGUAGES[0])
         try:
-            with answering():
+            with answering(), recording():
                 covered = self._suggestions.next_questions(app, spoken) if app in self._assistant.apps() else ()
         except UnavailableError:  # whoever asks is told; nothing needs to be offered
             covered = ()
@@ -140,7 +141,7 @@ class Desk:
         """Return what to ask after ``answer``; nothing where that breaks or cannot be had now: the answer stands."""
         cited = [citation.clause_id for citation in answer.citations]
         try:
-            with answering():
+            with answering(), recording():  # nobody asked these, and nobody's answers they are
                 return self._suggestions.next_questions(app, answer.language, cited=cited, asked=asked)
         except (AnswerFailedError, UnavailableError):
             return ()
@@ -158,6 +159,20 @@ class QuietBlocks(gr.Blocks):
         """
         if len(inputs) < len(block_fn.inputs):
             raise ValueError(f"the event takes {len(block_fn.inputs)} inputs, the page sent {len(inputs)}; reload it")
+
+    async def process_api(self, *arguments: Any, **options: Any) -> dict[str, Any]:
+        """Run a call; where it breaks, say so without the words that Gradio would print, which may be a question's.
+
+        Its own errors quote what was sent: a name that the picker does not have, say.
+        """
+        try:
+            result: dict[str, Any] = await super().process_api(*arguments, **options)
+        except Exception as exc:  # noqa: BLE001 - raised again, without its message
+            if not isinstance(exc, AnswerFailedError):  # those are in the log
+                log_failure(exc)
+            note_problem("failed")
+            raise gr.Error(message("api.failed", "zh"), visible=False, print_exception=False) from None
+        return result
 
 
 def build_chat(assistant: Assistant) -> gr.Blocks:

@@ -26,11 +26,11 @@ BODY_SECONDS = 30.0  # for all of it: 2 KB a second, which the slowest telephone
 # Gradio answers far more than its page asks for (uploads, files of the server, run history, monitoring, API pages).
 # These are the requests that the page makes; tests/web/test_page.py fails when Gradio starts to need another.
 PAGE_PATHS = re.compile(
-    r"/|/compare|/assets/[\w.-]+|/theme\.css|/favicon\.ico|/page/[\w.-]+|/(?:read|changes|profile)/.+|/cited/[\w.:,-]+"
+    r"/|/compare|/assets/[A-Za-z0-9_.-]{1,120}|/theme\.css|/favicon\.ico|/page/[\w.-]+|/(?:read|changes|profile)/.+|/cited/[\w.:,-]+"
 )
 CALL_PATHS = re.compile(r"/gradio_api/run/predict")
 WIDGET_PATHS = re.compile(r"/widget\.js|/widget/(?:frame|demo|(?:frame|demo)\.(?:css|js))")
-READ_PATHS = re.compile(r"/healthz|/readyz|/api/v1/(?:apps|profile|policies/.+|clauses/.+|openapi\.json|docs)")
+READ_PATHS = re.compile(r"/healthz|/readyz|/api/v1/(?:apps|profile|policies/.+|clauses/[^/]+|openapi\.json|docs)")
 ASK_PATHS = re.compile(r"/api/v1/(?:ask|search|compare)|/mcp|/widget/ask|/compare/(?:rows|export)")
 # What programs call, and need a token for where the operator set some. Our own pages have routes of their own.
 TOKEN_PATHS = re.compile(r"/api/v1/(?!docs$|openapi\.json$).*|/mcp")
@@ -145,9 +145,11 @@ class SecurityMiddleware:
         if method == "HEAD":  # answered as GET is, without the body
             scope = {**scope, "method": "GET"}
         elif method != "GET":
-            body: bytes | Response | None = problem_response("body_too_slow", 408, language, allowed=int(BODY_SECONDS))
-            with move_on_after(BODY_SECONDS):
+            body: bytes | Response | None = None
+            with move_on_after(BODY_SECONDS) as limit:
                 body = await _read_body(receive, language)
+            if limit.cancelled_caught:
+                body = problem_response("body_too_slow", 408, language, allowed=int(BODY_SECONDS))
             if body is None:  # who asked is gone
                 return
             if isinstance(body, Response):

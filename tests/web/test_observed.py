@@ -1,0 +1,115 @@
+"""What an operator sees of a request, and what its client gets of it."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+from prometheus_client import generate_latest
+from starlette.testclient import TestClient
+
+from retrieval import Assistant
+from web.observed import template_of
+
+from .application import build_app
+from .fakes import FakeAssistant
+
+ROUTES = {
+    "/": "/",
+    "/api/v1/ask": "/api/v1/ask",
+    "/api/v1/policies/甲/乙": "/api/v1/policies/{app}",
+    "/api/v1/clauses/0123.7": "/api/v1/clauses/{clause_id}",
+    "/profile/津心办": "/profile/{app}",
+    "/cited/0123.7:1-2": "/cited/{places}",
+    "/assets/index-af.js": "/assets/{file}",
+    "/widget/frame.js": "/widget/{file}",
+    "/widget/frame": "/widget/frame",
+    "/metrics": "other",
+    "/.env": "other",
+    "/api/v1/ask/..": "other",
+}
+
+
+@pytest.fixture
+def client() -> Any:
+    return TestClient(build_app(FakeAssistant()), raise_server_exceptions=False)
+
+
+@pytest.mark.parametrize(("path", "template"), ROUTES.items())
+def test_a_path_is_counted_by_its_kind(path: str, template: str) -> None:
+    assert template_of(path) == template
+
+
+def figures(client: Any) -> dict[str, float]:
+    lines = generate_latest(client.app.state.metrics.registry).decode().splitlines()
+    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if line[0] != "#")}
+
+
+def test_a_request_keeps_its_id_from_edge_to_answer(client: Any, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "web.observed")
+    given = client.get("/api/v1/apps", headers={"x-request-id": "edge-7"})
+    assert given.headers["x-request-id"] == "edge-7"
+    refused = client.post("/api/v1/ask", json={}, headers={"x-request-id": "edge-8"})
+    assert refused.json()["instance"] == "urn:wentiao:request:edge-8"
+    made = client.get("/nowhere", headers={"x-request-id": "a b"})
+    assert made.headers["x-request-id"] != "a b"
+    assert made.json()["instance"] == f"urn:wentiao:request:{made.headers['x-request-id']}"
+    told = [record.fields for record in caplog.records if record.name == "web.observed"]  # type: ignore[attr-defined]
+    assert [(one["route"], one["method"], one["status"]) for one in told] == [
+        ("/api/v1/apps", "GET", 200),
+        ("/api/v1/ask", "POST", 422),
+        ("other", "GET", 404),
+    ]
+    assert [one.get("problem") for one in told] == [None, "invalid", "not_found"]
+    assert all(one["ms"] >= 0 for one in told)
+
+
+def test_what_is_refused_or_fails_is_counted_by_its_kind(client: Any) -> None:
+    for question in ("boom", "overloaded", "unreachable"):
+        client.post("/api/v1/ask", json={"question": question})
+        client.post("/api/v1/ask", json={"question": question}, headers={"accept": "text/event-stream"})
+        client.post("/gradio_api/run/predict", json={"fn_index": 0, "data": [question, "", [], False]})
+    client.get("/api/v1/docs")
+    client.request("BREW", "/api/v1/ask")
+    counted = figures(client)
+    for kind, count in (("failed", 3.0), ("overloaded", 3.0), ("store_unreachable", 3.0), ("method", 1.0)):
+        assert counted[f'wentiao_problems_total{{kind="{kind}"}}'] == count
+    assert counted['wentiao_requests_total{method="POST",route="/api/v1/ask",status="503"}'] == 2
+    assert counted['wentiao_requests_total{method="other",route="/api/v1/ask",status="405"}'] == 1
+    assert len([name for name in counted if name.startswith("wentiao_problems_total")]) == 4  # none of the examples
+
+
+def test_the_figures_are_not_on_the_site(client: Any) -> None:
+    assert client.get("/metrics").status_code == 404
+
+
+def test_the_answers_stages_and_failures_of_the_real_assistant_are_counted(assistant: Any) -> None:
+    class Broken:
+        def judge(self, *arguments: object) -> Any:
+            raise ArithmeticError
+
+    from retrieval import Assistant
+
+    made: Assistant = assistant
+    broken = Assistant(
+        made._newest.generation,
+        made.encoder,
+        made._newest.resolver,
+        (),
+        made._decision,
+        Broken(),  # type: ignore[arg-type]
+    )
+    client = TestClient(build_app(broken))
+    reply = client.post("/api/v1/ask", json={"question": "津心办怎么注销账号"})
+    assert reply.json()["degraded"] == ["second_stage"]
+    page = client.post(
+        "/gradio_api/run/predict", json={"fn_index": 0, "data": ["how do I delete my account in 津心办", "", [], False]}
+    )
+    assert "ranks clauses a second time failed" in page.json()["data"][0]["html"]
+    counted = figures(client)
+    assert counted['wentiao_answers_total{status="answered"}'] == 2
+    assert counted['wentiao_degraded_total{part="second_stage"}'] == 2
+    for stage in ("understand", "encode", "dense", "lexical", "rank_again", "decide", "answer"):
+        assert counted[f'wentiao_stage_seconds_count{{stage="{stage}"}}'] >= 2
+    assert counted["wentiao_questions_inside"] == 0
