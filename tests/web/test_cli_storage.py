@@ -1,0 +1,145 @@
+"""What a maintainer reads, and the exit code, where the disk refuses a command; the index answers as before."""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from corpus.datatypes import Policy
+from corpus.load import load_policies
+from index.encoder import FakeEncoder
+from index.maintain import take_snapshot
+from index.manifest import read_manifest
+from index.store import build_index, open_generation
+from web.cli import EXIT_ANSWERED, EXIT_UNUSABLE, Commands, run
+
+from ..index import faults
+
+pytestmark = pytest.mark.faults
+
+TEXT = "隐私政策\n一、收集\n我们收集手机号码，用于注册账号。\n二、注销\n您可以在“我的-设置-注销”里注销账号。\n"
+COMMANDS: dict[str, tuple[str, ...]] = {
+    "build": ("index", "build", "--policies", "{files}", "--out", "{index}"),
+    "repair": ("index", "repair", "--out", "{index}"),
+    "add": ("corpus", "add", "{files}/丙.txt", "--index", "{index}"),
+    "update": ("corpus", "update", "{files}/甲.txt", "--app", "甲", "--index", "{index}"),
+    "remove": ("corpus", "remove", "乙", "--index", "{index}"),
+    "snapshot": ("corpus", "snapshot", "now", "--index", "{index}"),
+    "restore": ("corpus", "restore", "before", "--index", "{index}"),
+    "forget": ("corpus", "forget", "before", "--index", "{index}"),
+    "prune": ("corpus", "prune", "--index", "{index}"),
+}
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Path:
+    out = tmp_path / "index"
+    second = Policy("乙", TEXT.replace("手机", "邮箱"))
+    build_index([Policy("甲", TEXT), second], out, FakeEncoder())
+    take_snapshot(out, "before")
+    for number in ("座机", "传真"):  # one to answer from, and one that prune deletes
+        build_index([Policy("甲", TEXT.replace("手机", number)), second], out, FakeEncoder())
+    files = tmp_path / "files"
+    files.mkdir()
+    for app in "甲丙":
+        (files / f"{app}.txt").write_text(TEXT.replace("注册", f"注册{app}"), "utf-8")
+    return out
+
+
+def typed(name: str, index: Path) -> tuple[int, str]:
+    """Type a command; return its exit code and what stands on standard error."""
+    out, err = io.StringIO(), io.StringIO()
+    commands = Commands(
+        open_assistant=lambda: pytest.fail("no question was asked"),
+        serve=lambda *where: True,
+        build_index=lambda folders, place: build_index(load_policies(folders), place or index, FakeEncoder()),
+        load_encoder=FakeEncoder,
+        prepare_index=lambda: None,
+        index=index,
+    )
+    arguments = [part.format(index=index, files=index.parent / "files") for part in COMMANDS[name]]
+    return run(arguments, commands, out=out, err=err), err.getvalue()
+
+
+def typed_in_child(name: str, index: Path, before: Callable[[], object]) -> tuple[int, str]:
+    """Type a command in a process of its own after ``before``, from where nothing of that comes back."""
+    told = index.parent / "told"
+    told.touch()
+    descriptor = os.open(told, os.O_WRONLY | os.O_TRUNC)
+
+    def act() -> None:
+        before()
+        os.write(descriptor, json.dumps(typed(name, index)).encode())
+
+    try:
+        assert faults.in_child(act) == 0
+    finally:
+        os.close(descriptor)
+    code, err = json.loads(told.read_text())
+    return code, err
+
+
+def refuse(index: Path, code: int) -> None:
+    def refused(number: int, step: str) -> None:
+        raise OSError(code, os.strerror(code), step.partition(" ")[2])
+
+    faults.watch_steps(index, refused)
+
+
+@pytest.mark.parametrize(("code", "told"), [(errno.ENOSPC, "is full"), (errno.EROFS, "can only be read")])
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_that_the_disk_refuses_says_so_and_exits_with_3(index: Path, name: str, code: int, told: str) -> None:
+    before = read_manifest(index)
+    ended, err = typed_in_child(name, index, lambda: refuse(index, code))
+    assert ended == EXIT_UNUSABLE
+    assert err.startswith("wentiao: ") and told in err and str(index) in err and "Traceback" not in err
+    assert read_manifest(index) == before
+    assert len(open_generation(index, FakeEncoder().fingerprint).segments) == 2
+    assert typed(name, index) == (EXIT_ANSWERED, "")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="another user is taken on by root alone")
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_of_a_user_who_may_not_write_says_so_and_exits_with_3(index: Path, name: str) -> None:
+    for folder in (index, *index.parents[:-2]):
+        folder.chmod(folder.stat().st_mode | 0o055)
+
+    def become_nobody() -> None:
+        os.setgroups([])
+        os.setgid(65534)
+        os.setuid(65534)
+
+    ended, err = typed_in_child(name, index, become_nobody)
+    assert ended == EXIT_UNUSABLE
+    assert "may not read or write" in err and "sudo chown -R" in err
+    assert typed(name, index) == (EXIT_ANSWERED, "")
+
+
+def test_a_repair_names_what_it_set_aside(index: Path) -> None:
+    segment = read_manifest(index).current[0].segment
+    (index / "segments" / segment / "units.json").write_text("[]")
+    out = io.StringIO()
+    commands = Commands(
+        open_assistant=lambda: pytest.fail("no question was asked"),
+        serve=lambda *where: True,
+        build_index=lambda folders, place: "",
+        load_encoder=FakeEncoder,
+        prepare_index=lambda: None,
+        index=index,
+    )
+    assert run(["index", "repair"], commands, out=out, err=io.StringIO()) == EXIT_ANSWERED
+    first, second = out.getvalue().splitlines()
+    assert first == f"the index at {index} is whole"
+    assert second.startswith("damaged, and set aside: quarantine/") and second.endswith(f"/segments/{segment}")
+    run(["corpus", "prune"], commands, out=out, err=io.StringIO())
+    assert list((index / "quarantine").rglob("units.json"))
+    run(["corpus", "prune", "--quarantine"], commands, out=out, err=io.StringIO())
+    assert not (index / "quarantine").exists()
+    shutil.rmtree(index)
