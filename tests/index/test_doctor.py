@@ -6,7 +6,7 @@ import json
 import shlex
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -228,6 +228,43 @@ def test_leftovers_of_single_files_are_found_and_pruned(index):
     ]
     prune_index(index)
     assert examine(index) == ()
+
+
+@dataclass
+class HalfFilledStore:
+    """A vector store that lacks some segments; it notes what it was opened for and that it was closed."""
+
+    lacking: tuple[str, ...]
+    opened: list[object] = field(default_factory=list)
+
+    def open(self, address: str, out: Path, *, fingerprint: str, dimension: int) -> HalfFilledStore:
+        self.opened.append((address, out, fingerprint, dimension))
+        return self
+
+    def missing(self, segments):
+        return tuple(name for name in segments if name in self.lacking)
+
+    def close(self) -> None:
+        self.opened.append("closed")
+
+
+def test_vectors_that_the_store_lacks_are_found_with_what_puts_them_there(index, monkeypatch):
+    store = HalfFilledStore((segment_of(index, "乙"),))
+    monkeypatch.setattr("index.doctor.open_store", store.open)
+    [finding] = examine_index(index, today=TODAY, store="milvus://h:1")
+    assert (finding.kind, finding.severity, finding.place) == ("store_lacks", "warning", "milvus://h:1")
+    assert (finding.detail, finding.command) == ({"count": 1, "total": 2}, "wentiao apps")
+    assert store.opened == [("milvus://h:1", index, FakeEncoder().fingerprint, 256), "closed"]
+    store.lacking = ()
+    assert examine_index(index, today=TODAY, store="milvus://h:1") == ()
+
+
+def test_where_the_default_index_is_missing_no_folder_is_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    [finding] = examine_index(default_index_folder())
+    assert (finding.kind, finding.command) == ("index_missing", "wentiao index build")
+    [finding] = examine_index(tmp_path)
+    assert finding.command == f"wentiao index build --policies FOLDER --out {tmp_path}"
 
 
 def test_what_was_set_aside_is_a_note_until_the_maintainer_has_it_pruned(index):
