@@ -10,6 +10,8 @@ window.wentiao = (() => {
   let pending = null; // the question on its way: {question, app, allApps, node, call}
   let chosen = null; // {question, app, allApps} of a button, in place of what the controls hold
 
+  // Half a letter, as the field's limit cuts one, would not come back as it went: it is replaced, as the server does.
+  const whole = (text) => new TextDecoder().decode(new TextEncoder().encode(text));
   const byId = (id) => document.getElementById(id);
   const words = (name) => byId(`wt-${name}-${document.documentElement.dataset.lang}`).content.textContent;
   const load = () => {
@@ -70,7 +72,7 @@ window.wentiao = (() => {
 
   // An error stops the event before its request: Gradio takes what this returns as the request's inputs.
   function begin(question, app) {
-    const asked = chosen || { question: (question || "").trim(), app: app || "", allApps: false };
+    const asked = chosen || { question: whole(question || "").trim(), app: app || "", allApps: false };
     chosen = null;
     if (pending || !asked.question) throw new Error("nothing to ask");
     const node = append('<article class="wt-turn wt-pending"></article>');

@@ -70,9 +70,9 @@ class Desk:
     ) -> dict[str, Any]:
         """Answer one question of the page; return what the page keeps of the turn.
 
-        That is ``asked`` (as it came), ``question`` (as it was answered), ``app`` (the one understood), ``html`` and
-        ``evidence``, the content of the evidence file. Where the question cannot be answered now but may be soon, it is
-        ``asked`` and ``unavailable``, which names the words that say why.
+        That is ``asked`` (as it came, half letters replaced), ``question`` (as it was answered), ``app`` (the one
+        understood), ``html`` and ``evidence``, the content of the evidence file. Where the question cannot be answered
+        now but may be soon, it is ``asked`` and ``unavailable``, which names the words that say why.
 
         :param app: the picked app, empty to go by question and history.
         :param history: earlier turns, oldest first, each with ``question`` and ``app``.
@@ -80,10 +80,12 @@ class Desk:
         :raises ValueError: if question or history are longer than the page lets them be.
         :raises AnswerFailedError: if something breaks; the page then says so.
         """
-        if len(question) > MAX_QUESTION_CHARACTERS or len(history) > MAX_HISTORY_TURNS:
+        question = well_formed(question)
+        longest = max(map(len, (question, *(turn["question"] for turn in history))))
+        if longest > MAX_QUESTION_CHARACTERS or len(history) > MAX_HISTORY_TURNS:
             raise ValueError(f"at most {MAX_QUESTION_CHARACTERS} characters and {MAX_HISTORY_TURNS} turns are allowed")
         try:
-            return {"asked": question, **self._answer(well_formed(question), app, history, all_apps=all_apps)}
+            return {"asked": question, **self._answer(question, app, history, all_apps=all_apps)}
         except UnavailableError as exc:  # raised, Gradio would answer that the program broke
             kind = unavailable_kind(exc)
             note_problem(kind)

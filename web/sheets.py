@@ -37,8 +37,8 @@ COLUMNS = {
     "place": 32,
     "note": 44,
 }
-# A spreadsheet takes what begins like this for a formula, after white space and in full width too (OWASP, "CSV
-# Injection"); the apostrophe before it makes it text.
+# A spreadsheet takes what begins like this for a formula, in full width too (OWASP, "CSV Injection"), and some drop
+# white space and what is not seen before it; the apostrophe makes it text.
 FORMULA_SIGNS = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 CONTROL_SIGNS = ("\t", "\r", "\n")
 LONGEST_CELL = 32_767  # characters that Excel takes
@@ -153,7 +153,8 @@ def _cells(line: Line, subject: str, moment: str, note: str, language: Language)
 
 
 def _neutral(cell: str) -> str:
-    is_calculated = cell.lstrip().startswith(FORMULA_SIGNS) or cell.startswith(CONTROL_SIGNS)
+    shown = next((one for one in cell if one.isprintable() and not one.isspace()), "")
+    is_calculated = shown in FORMULA_SIGNS or cell.startswith(CONTROL_SIGNS)
     return f"'{cell}" if is_calculated else cell
 
 
