@@ -9,7 +9,7 @@ from urllib.parse import quote as percent_encode
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, JSONResponse, Response
 
 from corpus.messages import message
 from retrieval.datatypes import CELL_KEYS, PROFILE_PARTS, Cell, Citation, Fact, Language, Profile, ProfileRow
@@ -21,13 +21,15 @@ from web.render import English, reader_url
 if TYPE_CHECKING:
     from retrieval import Assistant
 
+JSON_FORM = "json"
+
 
 def build_profile(assistant: Assistant) -> APIRouter:
     """Return the route of the page, its profiles taken from ``assistant``."""
     router = APIRouter()
 
     @router.get("/profile/{app:path}")
-    def profile(request: Request, app: str) -> HTMLResponse:
+    def profile(request: Request, app: str, form: str = "") -> Response:
         language = request_language(request)
         headers = {"vary": "Accept-Language"}
         try:
@@ -35,6 +37,8 @@ def build_profile(assistant: Assistant) -> APIRouter:
         except ValueError:
             return HTMLResponse(render_missing(app, language), status_code=404, headers=headers)
         with answering():
+            if form == JSON_FORM:  # as the API gives it, which may need a token
+                return JSONResponse(assistant.profile(name).to_dict())
             page = render_profile(assistant.profile(name), language, assistant.rendering)
         return HTMLResponse(page, headers=headers)
 
@@ -74,7 +78,7 @@ def _top(profile: Profile, language: Language) -> str:
         *(message(f"degraded.{part}", language) for part in profile.degraded),
     )
     read = f"{ROOT}read/{percent_encode(profile.app, safe='')}"
-    data = f"{ROOT}api/v1/profile?{urlencode({'app': profile.app})}"
+    data = f"?{urlencode({'form': JSON_FORM})}"
     say = _in(language)
     links = (
         f'<p class="ways"><a href="{escape(read)}">{say("read")}</a> '

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+from ipaddress import ip_network
 
 import pytest
+import uvicorn
 from fastapi.testclient import TestClient
 
 from web.limits import COST, OTHERS_A_QUESTION, Limiter, Rates, client_key
+from web.server import uvicorn_settings
 
 from .application import build_app
 from .fakes import FakeAssistant
@@ -156,3 +159,24 @@ def test_who_asks_too_much_is_told_when_to_come_again_in_words() -> None:
         assert client.get("/read/津心办").status_code == 200
         for _ in range(300):
             assert client.get("/healthz").status_code == 200  # or what watches the process would start it anew
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "same"),
+    [  # whether a second request from the same peer, saying to come from elsewhere, is counted with the first
+        ("10.0.0.7", ("203.0.113.1", "203.0.113.2"), False),  # the proxy that the operator named
+        ("10.0.0.7", ("203.0.113.1", "198.51.100.9, 203.0.113.1"), True),  # a client's own words come first
+        ("203.0.113.5", ("198.51.100.1", "198.51.100.2"), True),  # anybody else says what they like
+        ("203.0.113.5", ("127.0.0.1", "::1"), True),
+        ("10.0.0.7", ("nonsense", "more nonsense"), True),
+    ],
+)
+def test_only_a_proxy_that_was_named_says_who_asks(peer: str, forwarded: tuple[str, str], same: bool) -> None:
+    app = build_app(FakeAssistant(), rates=Rates(client=1, all=0))
+    config = uvicorn.Config(app, **uvicorn_settings([ip_network("10.0.0.0/24")]))
+    config.load()
+    with TestClient(config.loaded_app, raise_server_exceptions=False, client=(peer, 4711)) as client:
+        statuses = [
+            client.post("/api/v1/ask", json=QUESTION, headers={"x-forwarded-for": one}).status_code for one in forwarded
+        ]
+    assert statuses == [200, 429 if same else 200]

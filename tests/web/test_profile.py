@@ -102,7 +102,8 @@ def test_the_page_leads_to_the_policy_and_to_the_json(client: TestClient, fake: 
     page = client.get(ADDRESS).text
     top = unescape(page.partition("</header>")[0])
     assert f'href="../read/{quote(APP)}"' in top
-    assert f'href="../api/v1/profile?app={quote(APP)}"' in top
+    assert 'href="?form=json"' in top
+    assert client.get(f"{ADDRESS}?form=json").json() == fake.profile(APP).to_dict()
     assert client.get(f"/api/v1/profile?app={quote(APP)}").json() == fake.profile(APP).to_dict()
     assert client.get("/" + profile_url(APP)).text == page
     assert f'href="../{profile_url(APP)}"' in client.get(f"/read/{quote(APP)}").text
