@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import logging
 from ipaddress import ip_network
+from typing import TYPE_CHECKING
 
 import pytest
 import uvicorn
 from fastapi.testclient import TestClient
 
+from corpus.messages import message
 from web.limits import COST, OTHERS_A_QUESTION, Limiter, Rates, client_key
 from web.server import uvicorn_settings
 
-from .application import build_app
+from .application import build_app, served
 from .fakes import FakeAssistant
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Route
 
 ASK = ("/api/v1/ask", "POST")
 READ = ("/read/津心办", "GET")
@@ -180,3 +185,42 @@ def test_only_a_proxy_that_was_named_says_who_asks(peer: str, forwarded: tuple[s
             client.post("/api/v1/ask", json=QUESTION, headers={"x-forwarded-for": one}).status_code for one in forwarded
         ]
     assert statuses == [200, 429 if same else 200]
+
+
+@pytest.mark.browser
+def test_a_page_that_is_refused_says_so_in_words_and_lets_one_ask_again(browser: Browser) -> None:
+    app = build_app(FakeAssistant(), rates=Rates(client=1, all=0))
+    with TestClient(app, raise_server_exceptions=False, client=("203.0.113.9", 4711)) as limited:
+        refusals = [limited.post("/api/v1/ask", json=QUESTION) for _ in range(2)]
+    refusal = refusals[1]
+    assert refusal.status_code == 429
+    told = message("chat.too_fast", "zh")
+
+    def refuse(route: Route) -> None:
+        if is_refused:
+            route.fulfill(status=429, headers=dict(refusal.headers), body=refusal.content)
+        else:
+            route.continue_()
+
+    with served(FakeAssistant()) as address:
+        context = browser.new_context(locale="zh-CN")
+        context.set_default_timeout(20_000)
+        for pattern, path, ready, field, log in (
+            ("**/run/predict", "", "#wt-log[role=log]", "#wt-question textarea", "#wt-log"),
+            ("**/widget/ask", "widget/frame", "#question", "#question", "#turns"),
+        ):
+            is_refused = True
+            page = context.new_page()
+            page.route(pattern, refuse)
+            page.goto(f"{address}{path}")
+            page.wait_for_selector(ready, state="attached")
+            page.locator(field).fill("津心办怎么注销")
+            page.locator(field).press("Enter")
+            page.locator(f"{log} .wt-failed").wait_for()
+            assert told in page.locator(log).inner_text()
+            is_refused = False
+            page.locator(f"{log} .wt-failed button").click()
+            page.locator(f"{log} .wt-turn:not(.wt-pending)").first.wait_for()
+            assert told not in page.locator(log).inner_text()
+            assert page.locator(f"{log} mark").count() > 0
+        context.close()
