@@ -168,13 +168,20 @@ async def ask_from_many(
 
 
 async def read_response(reader: asyncio.StreamReader) -> tuple[int, str | None, bytes]:
-    """Return status, ``Retry-After`` and body of one response that says its length.
+    """Return status, ``Retry-After`` and body of one response that says its length."""
+    status, headers, body = await read_whole_response(reader)
+    return status, headers.get("retry-after"), body
+
+
+async def read_whole_response(reader: asyncio.StreamReader) -> tuple[int, Mapping[str, str], bytes]:
+    """Return status, headers by their names in small letters, and body of one response that says its length.
 
     An HTTP library took longer for it than the server did for some answers, on the same cores.
     """
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
     headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:])}
-    return int(head[0].split()[1]), headers.get("retry-after"), await reader.readexactly(int(headers["content-length"]))
+    body = await reader.readexactly(int(headers["content-length"]))
+    return int(head[0].split()[1]), headers, body
 
 
 def make_request(question: Question) -> bytes:

@@ -10,9 +10,9 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,12 +23,16 @@ CALM_TICKS = 10  # of processor time in a second, beside which a server is taken
 
 @dataclass(frozen=True)
 class Server:
-    """A server that has answered once: where, its process, and the seconds from its start to its first answer."""
+    """A server that has answered once: where, its process, and the seconds from its start to its first answer.
+
+    ``wait`` waits for its end and returns its exit code.
+    """
 
     host: str
     port: int
     pid: int
     first_answer: float
+    wait: Callable[[], int] = field(repr=False, compare=False)
 
     @property
     def address(self) -> tuple[str, int]:
@@ -72,7 +76,7 @@ def serving(
     )  # fmt: skip
     try:
         answer_within(began + start_seconds, process, f"http://{host}:{port}/")
-        yield Server(host, port, process.pid, time.perf_counter() - began)
+        yield Server(host, port, process.pid, time.perf_counter() - began, process.wait)
     finally:
         process.terminate()
         process.wait()
