@@ -1,11 +1,13 @@
 """Faults for the tests of an index: a child process that is killed, or refused by the disk, at a chosen step.
 
-A step is a call that changes something below the index: opening a file to write, renaming, deleting, making a folder,
-syncing. They are counted from 1, in a child that is forked from the test, so that everything is loaded already.
+A step is a call that changes something below the index: opening a file to write and having opened it, renaming,
+deleting, making a folder, syncing. They are counted from 1, in a child that is forked from the test, so that everything
+is loaded already.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import resource
@@ -56,6 +58,16 @@ def watch_steps(out: Path, at: Callable[[int, str], None]) -> None:
         sync(descriptor)
 
     os.fsync = counted
+    opening = io.open
+
+    def opened(file: Any, mode: str = "r", *arguments: Any, **options: Any) -> Any:
+        """Count a file that is open to be written as a step of its own: nothing is in it yet."""
+        stream = opening(file, mode, *arguments, **options)
+        if set(mode) & set("wax+") and not isinstance(file, int):
+            step("opened", os.fspath(file))
+        return stream
+
+    io.open = opened  # what pathlib calls
     sys.addaudithook(heard)
 
 

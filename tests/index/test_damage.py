@@ -242,9 +242,10 @@ def test_whatever_becomes_of_its_files_a_running_assistant_answers_as_before(
     for seed in range(amount(6, 60)):
         chooser = random.Random(f"{SEED} running {seed}")
         out = ground.copy()
-        assistant = Assistant.open(out, encoder=ENCODER)
-        before = [assistant.ask(question, app=app).to_dict() for question, app in asked]
-        searched = assistant.search("注销账号", top_k=5)
+        whole = Assistant.open(out, encoder=ENCODER)
+        before = [whole.ask(question, app=app).to_dict() for question, app in asked]
+        searched = whole.search("注销账号", top_k=5)
+        assistant = Assistant.open(out, encoder=ENCODER)  # and was not asked anything yet
         paths = files_of(out)
         for path in chooser.sample(paths, 1 + seed % len(paths)):
             mutate(path, chooser.choice(MUTATIONS), chooser, out)
