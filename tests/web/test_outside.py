@@ -8,12 +8,14 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 from urllib.error import URLError
+from urllib.parse import quote
 
 import pytest
 
 from .application import served
 from .fakes import HOSTILE, FakeAssistant
 from .outside import Outside, is_outside, leads_outside
+from .test_hostile import MARK, hostile_policies
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -123,5 +125,38 @@ def test_a_hostile_question_runs_nothing_and_fetches_nothing(browser: Browser) -
         page.locator("#question").press("Enter")
         page.locator(".wt-turn:not(.wt-pending)").first.wait_for()
         assert page.locator("#turns img, #turns script, #turns svg, #turns iframe").count() == 0
+        context.close()
+    assert dialogs == []
+
+
+@pytest.mark.browser
+def test_hostile_policies_run_nothing_and_fetch_nothing_on_any_page(browser: Browser) -> None:
+    dialogs: list[str] = []
+    assistant = FakeAssistant(hostile_policies())
+    apps = assistant.apps()
+    marked = "img, svg, iframe, object, embed, base, [onerror], [onload], [onmouseover]"
+    with served(assistant) as address:
+        context = browser.new_context()
+        context.set_default_timeout(20_000)
+        page = context.new_page()
+        page.on("dialog", lambda dialog: dialogs.append(dialog.message))
+        page.goto(f"{address}compare")
+        assert page.locator("#apps input").count() == len(apps)
+        page.locator("#question").fill("怎么注销账号")
+        page.locator("#go").click()
+        page.locator("#rows > tr").nth(len(apps) - 1).wait_for()
+        assert MARK in page.locator("#rows").inner_text()
+        assert page.locator(f"#rows :is({marked})").count() == 0
+        for way in ("read", "profile", "changes"):
+            for app in apps:
+                page.goto(f"{address}{way}/{quote(app, safe='')}")
+                assert page.locator(f"body :is({marked})").count() == 0, (way, app)
+        page.goto(address)
+        page.wait_for_selector("#wt-log[role=log]", state="attached")
+        for asked, app in enumerate(apps):
+            page.locator("#wt-question textarea").fill(f"{app}怎么注销账号")
+            page.locator("#wt-question textarea").press("Enter")
+            page.locator(".wt-turn:not(.wt-pending)").nth(asked).wait_for()
+        assert page.locator(f"#wt-log :is({marked})").count() == 0
         context.close()
     assert dialogs == []
