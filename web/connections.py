@@ -43,7 +43,9 @@ class ConnectionLimits:
     was refused, so that the refusal is read. ``write_seconds``: time in which a client takes at least ``write_bytes``
     of an answer that waits for it: 500 bytes a second, below which no telephone is. ``most``: connections in all, some
     50 KB each. ``most_of_client``: of one address that is neither this machine nor a proxy of ours; forty people's
-    browsers, who have six each for as long as a page loads.
+    browsers, who have six each for as long as a page loads. ``new_seconds``: for as long a connection is not closed for
+    another, since its request may be here unread. ``most_refused``: connections beyond ``most`` that are told so, which
+    takes a second each; further ones are just closed.
     """
 
     head_seconds: float = 10.0
@@ -52,6 +54,8 @@ class ConnectionLimits:
     write_bytes: int = 15_000
     most: int = 2_048
     most_of_client: int = 256
+    new_seconds: float = 1.0
+    most_refused: int = 6_144
 
 
 class Connections:
@@ -68,7 +72,7 @@ class Connections:
         self.limits = limits or ConnectionLimits()
         self.proxies = tuple(proxies)
         self.open: set[GuardedProtocol] = set()
-        self.waiting: dict[GuardedProtocol, None] = {}  # without a whole request, the longest first
+        self.waiting: dict[GuardedProtocol, float] = {}  # without a whole request: since when, the longest first
         self._by_client: dict[str, int] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._told = float("-inf")
@@ -120,6 +124,8 @@ class Connections:
         if idle is None:
             return False
         now = idle.loop.time()
+        if now - self.waiting[idle] < self.limits.new_seconds:
+            return False
         if now - self._told >= TELL_SECONDS:
             self._told = now
             of = "one address has" if client else "there are"
@@ -177,10 +183,14 @@ class GuardedProtocol(H11Protocol):
         self.client_name = self._all.name_client(self)
         if self._all.admit(self):
             self._head_since = self.loop.time()
-            self._all.waiting[self] = None
+            self._all.waiting[self] = self._head_since
+        elif len(self._all.open) > self._limits.most + self._limits.most_refused:
+            self.abort()
         else:
             self._is_refused = True
-            self._close_with("too_many_connections", 503)
+            self._answered_at = self.loop.time()
+            self._say("too_many_connections", 503)
+            self.transport.write_eof()  # closed before its request is read, it would not hear why
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._all.leave(self)
@@ -197,7 +207,7 @@ class GuardedProtocol(H11Protocol):
         self._answered_at = self.loop.time()
         self._head_since = None
         if self.conn.their_state is h11.IDLE:
-            self._all.waiting[self] = None
+            self._all.waiting[self] = self._answered_at
             if self.conn.trailing_data[0]:
                 self._note_head()
 
@@ -217,10 +227,13 @@ class GuardedProtocol(H11Protocol):
             self._unsent = None
         if self.transport.is_closing():
             return
-        if self._head_since is not None and now - self._head_since >= self._limits.head_seconds:
+        if self._is_refused and now - self._answered_at >= self._limits.new_seconds:
+            self.transport.close()
+        elif self._head_since is not None and now - self._head_since >= self._limits.head_seconds:
             has_begun = bool(self.conn.trailing_data[0])
             if has_begun:
-                self._close_with("too_slow", 408)
+                self._say("too_slow", 408)
+                self.transport.close()
             else:  # a browser that connected ahead of need
                 self.transport.close()
         elif self._is_left_unread() and now - self._answered_at >= self._limits.linger_seconds:
@@ -253,7 +266,7 @@ class GuardedProtocol(H11Protocol):
         elif self._head_since is None:
             self._head_since = self.loop.time()
 
-    def _close_with(self, kind: str, status: int) -> None:
+    def _say(self, kind: str, status: int) -> None:
         body = bytes(problem_response(kind, status, "zh").body)
         head = (
             f"HTTP/1.1 {status} {'Request Timeout' if status == 408 else 'Service Unavailable'}\r\n"
@@ -261,7 +274,6 @@ class GuardedProtocol(H11Protocol):
             "cache-control: no-store\r\nconnection: close\r\n\r\n"
         )
         self.transport.write(head.encode() + body)
-        self.transport.close()
 
     def _unsupported_upgrade_warning(self) -> None:
         """Say nothing: whoever sends such a request would fill the log."""

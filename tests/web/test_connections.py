@@ -136,6 +136,8 @@ async def ask(port: int, app: str) -> tuple[int, str]:
     answer = await asyncio.wait_for(reader.read(), LIMIT)
     writer.close()
     head, _, content = answer.partition(b"\r\n\r\n")
+    if not answer:
+        return 0, "hung up on"
     status = int(head.split()[1])
     return status, json.loads(content)[0]["text"] if status == 200 else ""
 
@@ -253,6 +255,7 @@ class Wire(asyncio.Transport):
         super().__init__({"peername": (address, 4711), "sockname": ("127.0.0.1", 7860)})
         self.sent = b""
         self.protocol: Any = None
+        self.is_ended = False
 
     def write(self, data: Any) -> None:
         self.sent += bytes(data)
@@ -271,6 +274,9 @@ class Wire(asyncio.Transport):
     def abort(self) -> None:
         self.close()
 
+    def write_eof(self) -> None:
+        self.is_ended = True
+
     def pause_reading(self) -> None:
         pass
 
@@ -287,7 +293,7 @@ def connect(make: Callable[..., Any], address: str) -> Wire:
 
 def test_where_all_are_taken_the_one_idle_for_longest_makes_room() -> None:
     async def run() -> None:
-        connections = Connections(ConnectionLimits(most=3))
+        connections = Connections(ConnectionLimits(most=3, new_seconds=0.0))
         with guarded(connections) as make:
             first, second, third = (connect(make, "127.0.0.1") for _ in range(3))
             first.protocol.data_received(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
@@ -312,8 +318,25 @@ def test_where_all_are_being_answered_one_more_is_told_to_come_again() -> None:
             head, _, body = refused.sent.partition(b"\r\n\r\n")
             assert head.startswith(b"HTTP/1.1 503 ") and b"retry-after: 1" in head
             assert json.loads(body)["type"] == "urn:wentiao:problem:too-many-connections"
-            assert refused.is_closing() and not busy.is_closing()
+            assert refused.is_ended and not refused.is_closing() and not busy.is_closing()
+            refused.protocol.data_received(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")  # read, or it would be reset
+            refused.protocol.check(asyncio.get_running_loop().time() + 2)
+            assert refused.is_closing() and refused.sent.count(b"HTTP/1.1") == 1
             assert len(connections.open) == 1
+
+    asyncio.run(run())
+
+
+def test_one_that_has_just_come_is_not_closed_for_the_next() -> None:
+    async def run() -> None:
+        connections = Connections(ConnectionLimits(most=1, most_refused=1))
+        with guarded(connections) as make:
+            first, second, third = (connect(make, "127.0.0.1") for _ in range(3))
+            assert not first.is_closing()  # its request may be on its way
+            assert second.sent.startswith(b"HTTP/1.1 503 ") and not second.is_closing()
+            assert third.sent == b"" and third.is_closing()
+            for wire in (first, second):
+                wire.close()
 
     asyncio.run(run())
 
@@ -331,7 +354,9 @@ def test_where_all_are_being_answered_one_more_is_told_to_come_again() -> None:
 )
 def test_one_address_has_so_many_connections_and_others_keep_theirs(addresses: list[str], stay: list[bool]) -> None:
     async def run() -> None:
-        connections = Connections(ConnectionLimits(most_of_client=2), proxies=[ip_network("10.0.0.0/8")])
+        connections = Connections(
+            ConnectionLimits(most_of_client=2, new_seconds=0.0), proxies=[ip_network("10.0.0.0/8")]
+        )
         with guarded(connections) as make:
             wires = [connect(make, address) for address in addresses]
             assert [not wire.is_closing() for wire in wires] == stay
