@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import stat
 from pathlib import Path
 from tokenize import TokenError
 from typing import Any
@@ -32,6 +33,8 @@ def read_array(path: Path, dtypes: str, axes: int, *, mapped: bool = False) -> N
     :param mapped: map the file into memory and read it where it is needed.
     :raises ValueError: if it is another one, or its header does not fit its size.
     """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise ValueError(f"{path} is no file")
     with path.open("rb") as file:
         version = npy.read_magic(file)
         if version not in _HEADERS:

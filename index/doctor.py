@@ -385,7 +385,8 @@ def _is_intact(out: Path, version: Version) -> bool:
     """Whether the text of a version is as it was written, and can be read."""
     folder = out / "segments" / version.segment
     try:
-        found = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in OUTLINE_FILES}
+        read = {name: read_file(folder / name, MOST_JSON_BYTES) for name in OUTLINE_FILES}
+        found = {name: hashlib.sha256(content).hexdigest() for name, content in read.items()}
         same = all(version.files[name] == found[name] for name in OUTLINE_FILES)
     except _UNREADABLE:
         return False
@@ -408,7 +409,7 @@ def _examine_storage(out: Path, manifest: Manifest) -> Iterator[Finding]:
         if path.name.startswith(".partial-"):
             continue
         try:
-            named = path.read_text(encoding="utf-8").strip()
+            named = read_file(path, 100).decode().strip()
             kept = read_manifest(out, named) if named else None
         except (IndexNotBuiltError, IndexMismatchError, *_UNREADABLE):
             named, kept = "?", None
