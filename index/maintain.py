@@ -7,6 +7,7 @@ import logging
 import re
 import shutil
 import tomllib
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -178,9 +179,9 @@ def export_policies(out: Path, folder: Path) -> tuple[Path, ...]:
         raise FileExistsError(f"{folder} is not empty; give a folder that is, or a new one")
     written: list[Path] = []
     entries: list[str] = []
-    for number, version in enumerate(read_manifest(out).current, start=1):
+    current = read_manifest(out).current
+    for version, stem in zip(current, _stems([one.app for one in current]), strict=True):
         policy, _ = read_version(out, version)
-        stem = policy.app if re.fullmatch(r"[\w .()（）+-]{1,60}", policy.app) else f"policy-{number}"
         path = folder / f"{stem}.txt"
         path.write_text(policy.text, encoding="utf-8", newline="\n")
         written.append(path)
@@ -189,6 +190,20 @@ def export_policies(out: Path, folder: Path) -> tuple[Path, ...]:
     tomllib.loads(catalog)
     (folder / "catalog.toml").write_text(catalog, encoding="utf-8")
     return tuple(written)
+
+
+def _stems(apps: Sequence[str]) -> list[str]:
+    """Return a file stem an app, its name where that can be one; no two are the same, in upper or lower case either."""
+    taken: set[str] = set()
+    stems = []
+    for number, app in enumerate(apps, start=1):
+        plain = unicodedata.normalize("NFC", app)
+        fits = re.fullmatch(r"[\w .()（）+-]{1,60}", plain) and plain.strip(" .") == plain
+        tries = (f"policy-{number}", *(f"policy-{number}-{again}" for again in range(len(apps))))
+        stem = next(one for one in ((plain,) if fits else ()) + tries if one.casefold() not in taken)
+        taken.add(stem.casefold())
+        stems.append(stem)
+    return stems
 
 
 def _catalog_entry(file_name: str, policy: Policy) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from corpus.lexicons import AppWords, KnownApp, load_app_words
+from corpus.words import is_common_word
 from retrieval.cues import Reading
 from retrieval.names import Hit, NameIndex, Unit, fold, longest, name_key, pinyin_of, split_units, syllable
 
@@ -74,6 +75,7 @@ class _Owner:
     words: frozenset[str] = frozenset()
     partner: bool = False
     brand: bool = False
+    common: frozenset[str] = frozenset()  # its names that are common words, where nobody has said which of them are
 
 
 _CJK = re.compile(r"[\u3400-\u9fff]")
@@ -117,7 +119,10 @@ class AppResolver:
     def _add_policy(self, policy: AppNames, known: Sequence[KnownApp]) -> None:
         words = frozenset(name_key(word) for app in known for word in app.words)
         partner = any(app.partner for app in known)
-        self._owners.append(_Owner(policy.app, policy.app, words, partner))
+        own = () if known else (policy.app, *policy.aliases)
+        common = frozenset(key for key in map(name_key, own) if self._is_common(key))
+        self._owners.append(_Owner(policy.app, policy.app, words | common, partner, common=common))
+        words |= common
         owner = len(self._owners) - 1
         names = [(policy.app, _RANK_APP), *((alias, _RANK_ALIAS) for alias in policy.aliases)]
         for app in known:
@@ -129,6 +134,9 @@ class AppResolver:
                 self._index.add_spoken(name, owner, rank=rank, ours=True, initials=rank <= _RANK_ALIAS)
                 for rendering in render_english(name, self._words):
                     self._index.add(rendering, owner, rank=_RANK_MADE, name=policy.app)
+
+    def _is_common(self, key: str) -> bool:
+        return key in self._words.ordinary if key.isascii() else is_common_word(key)
 
     def _add_known(self, known: KnownApp) -> None:
         words = frozenset(map(name_key, known.words))
@@ -171,7 +179,10 @@ class AppResolver:
         text = fold(question)
         units = split_units(text)
         reading = Reading(question, text)
-        hits = [hit for hit in self._index.find(units) if self._blocks(hit) or self._counts(hit, units, reading)]
+        found = self._index.find(units)
+        hits = [hit for hit in found if self._blocks(hit) or self._counts(hit, units, reading)]
+        words = [hit for hit in found if hit not in hits]  # 百度一下 is a word here: the 百度 in it is no name either
+        hits = [hit for hit in hits if not any(_is_inside(hit, word) for word in words)]
         chosen = [hit for hit in longest(hits) if self._counts(hit, units, reading)]
         if all(self._owners[hit.form.owner].app is None or self._owners[hit.form.owner].partner for hit in chosen):
             misspelt = [hit for hit in self._index.find_misspelt(units) if self._owners[hit.form.owner].app is not None]
@@ -230,6 +241,8 @@ class AppResolver:
         key = "".join(unit.text for unit in units[hit.first : hit.last])
         if owner.brand:
             return reading.is_marked(start, end)
+        if key in owner.common and not key.isascii():
+            return reading.is_marked(start, end) or hit.last - hit.first == len(units)
         if key in owner.words:
             if key.isascii():
                 return reading.is_marked(start, end) or reading.is_word_used_as_name(start, end, sure=owner.app is None)
@@ -239,6 +252,12 @@ class AppResolver:
         if hit.spelling in ("homophone", "misspelt") and (len(key) == 2 or owner.app is None):
             return reading.is_marked(start, end) or reading.is_subject_of_clause(start, end)
         return True
+
+
+def _is_inside(hit: Hit, word: Hit) -> bool:
+    """Say whether ``hit`` is a part of ``word``, a longer name of the same app."""
+    inside = word.first <= hit.first and hit.last <= word.last and hit.last - hit.first < word.last - word.first
+    return inside and hit.form.owner == word.form.owner
 
 
 def _claim(policies: Sequence[AppNames], known_apps: Sequence[KnownApp], words: AppWords) -> dict[int, str]:

@@ -138,7 +138,7 @@ def check_citation(assistant: Assistant, citation: Citation) -> None:
     assert assistant.verify(citation)
     clauses = _outlines.of(assistant, citation.app)
     clause = clauses[citation.clause_id]
-    assert (citation.path, citation.label) == (clause.path, clause.label)
+    assert (citation.path, citation.label) == (clause.address, clause.label)
     assert citation.text.startswith(clause.text)
     assert citation.lead_in == (clauses[clause.lead_in].text if clause.lead_in else None)
 
@@ -166,7 +166,7 @@ def check_passages(assistant: Assistant, passages: Sequence[Passage]) -> None:
         clauses = _outlines.of(assistant, passage.app)
         clause = clauses[passage.clause_id]
         assert passage.lead_in == (clauses[clause.lead_in].text if clause.lead_in else None)
-        assert (passage.text, passage.path, passage.label) == (clause.text, clause.path, clause.label)
+        assert (passage.text, passage.path, passage.label) == (clause.text, clause.address, clause.label)
         check_payload(passage.to_dict())
 
 
