@@ -43,9 +43,10 @@ class ConnectionLimits:
     was refused, so that the refusal is read. ``write_seconds``: time in which a client takes at least ``write_bytes``
     of an answer that waits for it: 500 bytes a second, below which no telephone is. ``most``: connections in all, some
     50 KB each. ``most_of_client``: of one address that is neither this machine nor a proxy of ours; forty people's
-    browsers, who have six each for as long as a page loads. ``new_seconds``: for as long a connection is not closed for
-    another, since its request may be here unread. ``most_refused``: connections beyond ``most`` that are told so, which
-    takes a second each; further ones are just closed.
+    browsers, who have six each for as long as a page loads. ``new_sweeps``: over as many looks at all
+    connections, a second and more apart, none is closed for another: with less, however busy the process is, what it
+    sent may be here unread. ``most_refused``: connections beyond ``most`` that are told so, and have
+    ``refused_seconds`` to hear it; further ones are just closed.
     """
 
     head_seconds: float = 10.0
@@ -54,7 +55,8 @@ class ConnectionLimits:
     write_bytes: int = 15_000
     most: int = 2_048
     most_of_client: int = 256
-    new_seconds: float = 1.0
+    new_sweeps: int = 2
+    refused_seconds: float = 1.0
     most_refused: int = 6_144
 
 
@@ -72,7 +74,7 @@ class Connections:
         self.limits = limits or ConnectionLimits()
         self.proxies = tuple(proxies)
         self.open: set[GuardedProtocol] = set()
-        self.waiting: dict[GuardedProtocol, float] = {}  # without a whole request: since when, the longest first
+        self.waiting: dict[GuardedProtocol, int] = {}  # without a whole request, the longest first: looked at how often
         self._by_client: dict[str, int] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._told = float("-inf")
@@ -124,7 +126,7 @@ class Connections:
         if idle is None:
             return False
         now = idle.loop.time()
-        if now - self.waiting[idle] < self.limits.new_seconds:
+        if self.waiting[idle] < self.limits.new_sweeps:
             return False
         if now - self._told >= TELL_SECONDS:
             self._told = now
@@ -137,6 +139,8 @@ class Connections:
         now = loop.time()
         for connection in tuple(self.open):
             connection.check(now)
+        for connection in self.waiting:
+            self.waiting[connection] += 1
         self._timer = loop.call_later(SWEEP_SECONDS, self._sweep, loop) if self.open else None
 
 
@@ -183,7 +187,7 @@ class GuardedProtocol(H11Protocol):
         self.client_name = self._all.name_client(self)
         if self._all.admit(self):
             self._head_since = self.loop.time()
-            self._all.waiting[self] = self._head_since
+            self._all.waiting[self] = 0
         elif len(self._all.open) > self._limits.most + self._limits.most_refused:
             self.abort()
         else:
@@ -207,7 +211,7 @@ class GuardedProtocol(H11Protocol):
         self._answered_at = self.loop.time()
         self._head_since = None
         if self.conn.their_state is h11.IDLE:
-            self._all.waiting[self] = self._answered_at
+            self._all.waiting[self] = 0
             if self.conn.trailing_data[0]:
                 self._note_head()
 
@@ -227,7 +231,7 @@ class GuardedProtocol(H11Protocol):
             self._unsent = None
         if self.transport.is_closing():
             return
-        if self._is_refused and now - self._answered_at >= self._limits.new_seconds:
+        if self._is_refused and now - self._answered_at >= self._limits.refused_seconds:
             self.transport.close()
         elif self._head_since is not None and now - self._head_since >= self._limits.head_seconds:
             has_begun = bool(self.conn.trailing_data[0])

@@ -293,7 +293,7 @@ def connect(make: Callable[..., Any], address: str) -> Wire:
 
 def test_where_all_are_taken_the_one_idle_for_longest_makes_room() -> None:
     async def run() -> None:
-        connections = Connections(ConnectionLimits(most=3, new_seconds=0.0))
+        connections = Connections(ConnectionLimits(most=3, new_sweeps=0))
         with guarded(connections) as make:
             first, second, third = (connect(make, "127.0.0.1") for _ in range(3))
             first.protocol.data_received(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
@@ -354,9 +354,7 @@ def test_one_that_has_just_come_is_not_closed_for_the_next() -> None:
 )
 def test_one_address_has_so_many_connections_and_others_keep_theirs(addresses: list[str], stay: list[bool]) -> None:
     async def run() -> None:
-        connections = Connections(
-            ConnectionLimits(most_of_client=2, new_seconds=0.0), proxies=[ip_network("10.0.0.0/8")]
-        )
+        connections = Connections(ConnectionLimits(most_of_client=2, new_sweeps=0), proxies=[ip_network("10.0.0.0/8")])
         with guarded(connections) as make:
             wires = [connect(make, address) for address in addresses]
             assert [not wire.is_closing() for wire in wires] == stay
