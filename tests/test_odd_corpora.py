@@ -132,7 +132,9 @@ def test_the_page_of_an_app_of_any_name_is_read(odd: Desk) -> None:
         for name in ODD_NAMES:
             page = client.get(f"/read/{quote(name, safe='')}")
             assert "<script>alert(1)" not in page.text
-            if name not in (".", ".."):  # a client makes another address of these before it asks
+            if name in ("%2e%2e%2f",):  # an address that is encoded twice is no app's; the API gives its policy
+                assert page.status_code == 404
+            elif name not in (".", ".."):  # a client makes another address of these before it asks
                 assert page.status_code == 200, name
                 assert "您可以在" in page.text, name
         for name in ODD_NAMES:
