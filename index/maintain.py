@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import shutil
 import tomllib
@@ -241,7 +242,7 @@ def take_snapshot(out: Path, name: str) -> Snapshot:
 def list_snapshots(out: Path) -> tuple[Snapshot, ...]:
     """Return the snapshots of the index, in order of name."""
     folder = out / "snapshots"
-    names = sorted(path.name for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
+    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
     return tuple(_read_snapshot(out, name) for name in names if SNAPSHOT_NAME.fullmatch(name))
 
 
@@ -277,9 +278,12 @@ def forget_snapshot(out: Path, name: str) -> None:
     """
     with locked(out):
         path = out / "snapshots" / name
-        if not SNAPSHOT_NAME.fullmatch(name) or not path.is_file():
+        if not SNAPSHOT_NAME.fullmatch(name) or not os.path.lexists(path):
             raise ValueError(f"no snapshot {name!r}; see: wentiao corpus snapshots")
-        path.unlink()
+        if path.is_file():
+            path.unlink()
+        else:
+            set_aside(out, path)
 
 
 def repair_index(out: Path, encoder: Encoder, *, progress: Progress | None = None) -> tuple[Version, ...]:

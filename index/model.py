@@ -272,6 +272,8 @@ def _sha256(path: Path) -> str:
 
 
 def _is_intact(folder: Path) -> bool:
+    if not (folder / CHECKSUMS).is_file():
+        return False
     try:
         return bool(json.loads((folder / CHECKSUMS).read_text(encoding="utf-8")) == checksum_files(folder))
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError, RecursionError):
