@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,6 +14,11 @@ from starlette.testclient import TestClient
 
 from ..conftest import Shelf, decide
 from .application import build_app
+from .test_widget import Host, ask, open_frame, visit
+from .test_widget import host as host
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 QUIET = list(HealthCheck)
 FIELDS = ("question", "query", "app", "apps", "history", "top_k", "rerank", "topics", "topic", "language", "x")
@@ -93,3 +99,84 @@ def test_any_address_below_the_api_is_answered_or_refused(
         assert sent.status_code < 500, (path, name, sent.status_code, sent.text[:300])
 
     get()
+
+
+KINDS = (
+    "init",
+    "config",
+    "new-chat",
+    "focus",
+    "ready",
+    "close",
+    "event",
+    "__proto__",
+    "constructor",
+    "toString",
+    "x",
+    "",
+    None,
+)
+
+
+def make_value(chance: random.Random, depth: int = 0) -> object:
+    """Make any value that a message may hold; never one that is a question to be sent."""
+    plain = (
+        None,
+        True,
+        False,
+        0,
+        -1,
+        1e308,
+        "",
+        "zh",
+        "津心办",
+        "javascript:alert(1)",
+        "<img src=x onerror=alert(1)>",
+        "a" * 5000,
+    )
+    if depth > 2 or chance.random() < 0.5:
+        return chance.choice(plain)
+    if chance.random() < 0.4:
+        return [make_value(chance, depth + 1) for _ in range(chance.randint(0, 3))]
+    keys = ("app", "lang", "theme", "apps", "accent", "config", "edge", "name", "detail", "__proto__", "length")
+    return {chance.choice(keys): make_value(chance, depth + 1) for _ in range(chance.randint(0, 4))}
+
+
+def make_message(chance: random.Random) -> object:
+    if chance.random() < 0.2:
+        return make_value(chance)
+    fields = ("config", "edge", "question", "send", "name", "detail", "app")
+    held = {name: make_value(chance) for name in fields if chance.random() < 0.5}
+    kind = chance.choice((*KINDS, "ask"))
+    if kind == "ask":
+        held["question"] = chance.choice((None, 5, [], {}))
+    return {"wentiao": chance.choice((1, 1, 1, "1", 2, None)), "type": kind, **held}
+
+
+@pytest.mark.faults
+@pytest.mark.browser
+def test_any_message_to_the_widget_or_its_frame_is_ignored_without_an_error(
+    browser: Browser, host: Host, amount: Callable[[int, int], int]
+) -> None:
+    """Both ways, from a page that is allowed to embed; `visit` fails where anything is thrown or complained about."""
+    chance = random.Random(20261122)
+    messages = [make_message(chance) for _ in range(amount(300, 20_000))]
+    to_frame = (
+        "messages => { const frame = document.querySelector('wentiao-widget').shadowRoot.querySelector('iframe');"
+        " for (const one of messages) { frame.contentWindow.postMessage(one, '*'); window.postMessage(one, '*'); } }"
+    )
+    to_page = "(body, messages) => { for (const one of messages) parent.postMessage(one, '*'); }"
+    with visit(browser, host, host.page(f"<p>{host.snippet('data-site=shop data-app=津心办')}")) as page:
+        frame = open_frame(page)
+        page.evaluate(to_frame, messages)
+        frame.locator("body").evaluate(to_page, [one for one in messages if not _closes(one)])
+        page.wait_for_timeout(500)
+        assert page.locator("wentiao-widget iframe").count() == 1
+        assert frame.locator("img[src=x]").count() == 0
+        frame.locator("#question").wait_for()
+        ask(frame)
+        assert frame.locator(".wt-answered").count() == 1
+
+
+def _closes(message: object) -> bool:
+    return isinstance(message, dict) and message.get("type") == "close"
