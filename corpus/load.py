@@ -20,6 +20,8 @@ from corpus.from_text import read_markdown
 from corpus.metadata import read_metadata
 
 _ALLOWED = frozenset(("name", "aliases", "operator", "updated", "effective", "source", "contact"))
+LONGEST_NAME = 100
+"""Characters of an app's name: what the API takes (web.schema); the longest of 135 has 14."""
 _DAYS = ("updated", "effective")
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -134,6 +136,8 @@ def find_name_problem(name: str) -> str | None:
     """
     if not name.strip().strip(ZERO_WIDTH).strip():
         return f"the app name {name!r} is blank; give it one, with --app or in catalog.toml"
+    if len(name) > LONGEST_NAME:
+        return f"the app name has {len(name)} characters, allowed are {LONGEST_NAME}; give a shorter one, with --app"
     if _UNPRINTABLE.search(name):
         shown = escape_unprintable(name)
         return (

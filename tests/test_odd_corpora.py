@@ -45,8 +45,8 @@ ODD_NAMES = (
     *(
         "?a=b#c",
         "%2e%2e%2f",
-        "a" * 200,
-        "应" * 300,
+        "a" * 100,
+        "应" * 100,
         "<script>alert(1)</script>",
         "=1+1",
         "'; DROP TABLE",
@@ -176,6 +176,11 @@ def test_apps_of_any_name_are_removed(desk: Desk) -> None:
 def test_a_name_that_cannot_be_seen_is_refused(desk: Desk, name: str) -> None:
     [reason] = desk.add(name)
     assert reason.startswith("the app name ")
+    assert not desk.index.exists()
+
+
+def test_a_name_longer_than_the_api_takes_is_refused(desk: Desk) -> None:
+    assert desk.add("应" * 101) == ["the app name has 101 characters, allowed are 100; give a shorter one, with --app"]
     assert not desk.index.exists()
 
 
