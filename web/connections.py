@@ -45,8 +45,8 @@ class ConnectionLimits:
     50 KB each. ``most_of_client``: of one address that is neither this machine nor a proxy of ours; forty people's
     browsers, who have six each for as long as a page loads. ``new_sweeps``: over as many looks at all
     connections, a second and more apart, none is closed for another: with less, however busy the process is, what it
-    sent may be here unread. ``most_refused``: connections beyond ``most`` that are told so, and have
-    ``refused_seconds`` to hear it; further ones are just closed.
+    sent may be here unread. ``most_refused``: connections beyond ``most`` that are told so and closed as many looks
+    later; further ones are just closed.
     """
 
     head_seconds: float = 10.0
@@ -56,7 +56,6 @@ class ConnectionLimits:
     most: int = 2_048
     most_of_client: int = 256
     new_sweeps: int = 2
-    refused_seconds: float = 1.0
     most_refused: int = 6_144
 
 
@@ -180,6 +179,7 @@ class GuardedProtocol(H11Protocol):
         self._is_refused = False
         self._head_since: float | None = None
         self._answered_at = 0.0
+        self._looked_at = 0  # how often, since it was refused
         self._unsent: tuple[float, int] | None = None  # since when, and how much had been taken by then
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -192,7 +192,6 @@ class GuardedProtocol(H11Protocol):
             self.abort()
         else:
             self._is_refused = True
-            self._answered_at = self.loop.time()
             self._say("too_many_connections", 503)
             self.transport.write_eof()  # closed before its request is read, it would not hear why
 
@@ -231,8 +230,10 @@ class GuardedProtocol(H11Protocol):
             self._unsent = None
         if self.transport.is_closing():
             return
-        if self._is_refused and now - self._answered_at >= self._limits.refused_seconds:
-            self.transport.close()
+        if self._is_refused:
+            self._looked_at += 1
+            if self._looked_at > self._limits.new_sweeps:  # what it sent has been read: it is closed, not reset
+                self.transport.close()
         elif self._head_since is not None and now - self._head_since >= self._limits.head_seconds:
             has_begun = bool(self.conn.trailing_data[0])
             if has_begun:
