@@ -68,6 +68,18 @@ class LineFormatter(logging.Formatter):
         return " ".join(filter(None, (f"{time} {record.levelname} {record.name}: {line['message']}", told)))
 
 
+class StandardError(logging.StreamHandler[TextIO]):
+    """Writes to what is standard error by then, as the handler does that Python has where none is set up."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]
+        """Standard error."""
+        return sys.stderr
+
+
 _TEXT_FIRST = ("time", "level", "logger", "message")
 
 
@@ -88,9 +100,8 @@ def set_up_logging(kind: LogKind | None, level: str, *, stream: TextIO | None = 
     :param kind: ``None``: text to a terminal, else JSON.
     :param level: one of :data:`LOG_LEVELS`; what other programs log is taken from warnings on.
     """
-    stream = stream or sys.stderr
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(LineFormatter(kind or ("text" if stream.isatty() else "json")))
+    handler = logging.StreamHandler(stream) if stream else StandardError()
+    handler.setFormatter(LineFormatter(kind or ("text" if handler.stream.isatty() else "json")))
     chosen = logging.getLevelNamesMapping()[level.upper()]
     handler.addFilter(
         lambda record: record.levelno >= (chosen if OWN_LOGGERS.fullmatch(record.name) else logging.WARNING)
@@ -99,4 +110,7 @@ def set_up_logging(kind: LogKind | None, level: str, *, stream: TextIO | None = 
     for old in [*root.handlers]:
         root.removeHandler(old)
     root.addHandler(handler)
+    served = logging.getLogger("uvicorn")  # whoever configured it before had it write by itself
+    served.handlers.clear()
+    served.propagate = True
     root.setLevel(chosen)
