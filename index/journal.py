@@ -17,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,6 +76,11 @@ class Journal:
         }
         self._packed: dict[bytes, PackedText] = {}
         self.segments: tuple[str, ...] = ()
+        for place in (self._path, self._kept):
+            if place.is_dir() and not place.is_symlink():
+                shutil.rmtree(place)
+            elif os.path.lexists(place) and not place.is_file():  # a pipe, or a link to nothing
+                place.unlink()
         self._read()
 
     def choose(self, wanted: Iterable[str]) -> None:

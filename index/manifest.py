@@ -171,7 +171,8 @@ def _is_damaged(out: Path, path: Path) -> bool:
     """Whether ``CURRENT`` or a manifest is there and not as it was written."""
     try:
         if path.name == "CURRENT":
-            return not _CURRENT.fullmatch(read_file(path, 100))
+            named = _CURRENT.fullmatch(read_file(path, 100))
+            return named is None or not os.path.lexists(out / "generations" / f"{named[1].decode()}.json")
         _read_content(out, path.stem)
     except ValueError:
         return True
