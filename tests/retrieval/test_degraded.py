@@ -137,7 +137,7 @@ def test_a_damaged_app_is_said_to_be_and_all_others_go_on_answering(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("index.reader.MOST_VERIFIED_AT_ONCE", -1)  # each when it is first used
-        monkeypatch.setattr("index.reader.HELD_BYTES", -1)  # or all would be in memory by then
+    monkeypatch.setattr("index.reader.HELD_BYTES", -1)  # or all would be in memory by then
     text = "一、注销\n您可以在“我的-设置-注销”里注销账号。"
     build_index([Policy("应用甲", text), Policy("应用乙", text), Policy("应用丙", text)], tmp_path, ENCODER)
     assistant = Assistant.open(tmp_path, encoder=ENCODER)
