@@ -172,11 +172,12 @@ def test_an_assistant_for_many_users_encodes_together_and_ends_its_thread(
 ) -> None:
     import threading
 
-    import app as root
     from index import encoder
+    from web.cli_serve import opened_for_many
+    from web.settings import Settings
 
     monkeypatch.setattr(encoder, "load_encoder", lambda model: FakeEncoder())
-    with root.opened_for_many(root.Settings(index=index)) as assistant:
+    with opened_for_many(Settings(index=index)) as assistant:
         assert isinstance(assistant, Assistant)
         assert any(thread.name == "encoder" for thread in threading.enumerate())
         assert assistant.search("怎么注销", app="应用1", top_k=1)[0].app == "应用1"
