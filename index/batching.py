@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -16,6 +17,8 @@ from index.errors import OverloadedError, TimedOutError
 
 if TYPE_CHECKING:
     from index.encoder import Encoded, Encoder, Progress
+
+_log = logging.getLogger(__name__)
 
 MAX_BATCH = 64  # texts in one pass; the encoder cuts it into passes of like length by itself
 MAX_WAITING = 256  # texts; two seconds' work for two cores
@@ -152,8 +155,15 @@ class BatchingEncoder:
                 self._rate += RATE_SHARE * (count / taken - self._rate)
             with self._changed:
                 self._since = None
-            if self.on_batch is not None:
-                self.on_batch(count, taken)
+            self._tell(count, taken)
+
+    def _tell(self, count: int, taken: float) -> None:
+        if self.on_batch is None:
+            return
+        try:
+            self.on_batch(count, taken)
+        except Exception as error:  # noqa: BLE001 - who counts is not who answers: the worker lives on
+            _log.error("a batch of the encoder was not counted: %s", type(error).__name__)
 
     def _next_batch(self) -> list[_Call]:
         """Wait for calls and take the oldest of them, whole; none once the encoder is closed and nothing waits."""

@@ -48,7 +48,7 @@ from index.segment import MOST_JSON_BYTES, OUTLINE_FILES, UNREADABLE, check_lexi
 from index.storage import QUARANTINE, list_quarantine
 from index.store import CHECKSUMS, JOURNAL, default_index_folder, locked
 from index.units import Unit, clause_units, embedding_texts
-from index.vectors import open_store
+from index.vectors import open_store, without_password
 
 Severity = Literal["error", "warning", "note"]
 FindingKind = Literal[
@@ -446,7 +446,7 @@ def _examine_store(out: Path, manifest: Manifest, address: str, model: _Model) -
     finally:
         opened.close()
     if lacking:
-        yield _finding("store_lacks", address, "wentiao apps", count=len(lacking), total=len(units))
+        yield _finding("store_lacks", without_password(address), "wentiao apps", count=len(lacking), total=len(units))
 
 
 def _find_unlisted(out: Path, wanted: Mapping[str, Manifest]) -> Iterator[Finding]:

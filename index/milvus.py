@@ -36,6 +36,7 @@ from index.errors import IndexMismatchError, StoreUnreachableError
 from index.manifest import index_id
 from index.nearest import Neighbour, best_first
 from index.tokens import Floats
+from index.vectors import without_password
 
 _T = TypeVar("_T")
 
@@ -66,7 +67,7 @@ class MilvusVectors:
         """
         self._lite = address.endswith(".db") and "://" not in address
         self._uri = str(Path(address).absolute()) if self._lite else _server_uri(address)
-        self._shown = self._uri if self._lite else _without_password(address)
+        self._shown = self._uri if self._lite else without_password(address)
         for module, package in (("pymilvus", "pymilvus"), *((("milvus_lite", "milvus-lite"),) if self._lite else ())):
             if importlib.util.find_spec(module) is None:
                 raise ModuleNotFoundError(
@@ -483,14 +484,9 @@ def _server_uri(address: str) -> str:
     if not named or scheme not in ("milvus", "milvus+https"):
         raise ValueError(
             "a Milvus server is given as milvus://HOST:PORT or milvus+https://HOST:PORT, "
-            f"got {_without_password(address)!r}"
+            f"got {without_password(address)!r}"
         )
     return f"{'https' if scheme == 'milvus+https' else 'http'}://{rest}"
-
-
-def _without_password(address: str) -> str:
-    scheme, _, rest = address.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}"
 
 
 def _partition(segment: str) -> str:

@@ -73,7 +73,19 @@ def open_store(address: str | None, out: Path, *, fingerprint: str, dimension: i
 
         return MilvusVectors(address, out, fingerprint=fingerprint, dimension=dimension)
     allowed = "milvus://HOST:PORT, milvus+https://HOST:PORT or a file that ends in .db"
-    raise ValueError(f"the vector store must be {allowed}, got {address!r}")
+    raise ValueError(f"the vector store must be {allowed}, got {without_password(address)!r}")
+
+
+def without_password(address: str) -> str:
+    """Return the address of a store as it may be shown: without the name and password that it may hold.
+
+    >>> without_password("milvus://root:secret@10.0.0.7:19530"), without_password("vectors.db")
+    ('milvus://10.0.0.7:19530', 'vectors.db')
+    """
+    scheme, separator, rest = address.rpartition("://")
+    if not separator and address.endswith(".db"):  # a file's name may hold what a server's address has before its host
+        return address
+    return f"{scheme}{separator}{rest.rpartition('@')[2]}"
 
 
 class FolderVectors:

@@ -514,8 +514,11 @@ class Assistant:
         segment = self._segment(app)
         with collecting() as failed:
             verdicts = [self._judge(segment, one) for one in self._profile_phrasings]
+            judged = None
+            if self._topic_classifier is not None:
+                with doing_without("topics"):
+                    judged = self._topic_classifier.judge(segment)
         soundings = [Sounding(one.asked, one.ranking, one.confidence if one.is_answered else 0.0) for one in verdicts]
-        judged = self._topic_classifier.judge(segment) if self._topic_classifier else None
         return replace(make_profile(segment, soundings, judged), degraded=in_order(failed))
 
     def rendering(self, app: str, start: int, end: int, version: str | None = None) -> str | None:

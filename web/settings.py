@@ -168,7 +168,9 @@ def _model(given: str | None, language: Language) -> str | None:
 
 def _store(given: str | None, language: Language) -> str | None:
     if given and not given.startswith(STORES) and not given.endswith(".db"):
-        raise ValueError(message("settings.store", language, given=repr(given)))
+        from index.vectors import without_password
+
+        raise ValueError(message("settings.store", language, given=repr(without_password(given))))
     return given or None
 
 

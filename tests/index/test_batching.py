@@ -206,6 +206,20 @@ def test_every_batch_is_told(gated, threads):
     assert told == [(1, 2.0), (3, 2.0)]
 
 
+def test_a_count_of_batches_that_breaks_does_not_end_the_answers(caplog):
+    def full(count: int, seconds: float) -> None:
+        raise OSError(28, "No space left on device")
+
+    batching = BatchingEncoder(FAKE, wait_seconds=LIMIT, on_batch=full)
+    for text in ("一", "二"):
+        np.testing.assert_array_equal(
+            batching.encode_queries([text]).vectors, FAKE.encode_queries([text]).vectors, strict=True
+        )
+    batching.close()
+    assert caplog.text.count("a batch of the encoder was not counted: OSError") == 2
+    assert "一" not in caplog.text
+
+
 def test_one_call_with_more_than_may_wait_is_answered_where_nothing_waits(gated):
     gated.gate.set()
     batching = BatchingEncoder(gated, max_waiting=2, max_batch=2)

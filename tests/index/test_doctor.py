@@ -248,6 +248,14 @@ class HalfFilledStore:
         self.opened.append("closed")
 
 
+def test_the_password_of_the_store_is_not_shown_with_what_it_lacks(index, monkeypatch):
+    store = HalfFilledStore((segment_of(index, "乙"),))
+    monkeypatch.setattr("index.doctor.open_store", store.open)
+    [finding] = examine_index(index, today=TODAY, store="milvus://root:secret@h:1")
+    assert finding.place == "milvus://h:1" and "secret" not in repr(finding)
+    assert store.opened[0][0] == "milvus://root:secret@h:1"
+
+
 def test_vectors_that_the_store_lacks_are_found_with_what_puts_them_there(index, monkeypatch):
     store = HalfFilledStore((segment_of(index, "乙"),))
     monkeypatch.setattr("index.doctor.open_store", store.open)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from index.tokens import Floats, unit_rows
-from index.vectors import VECTORS, FolderVectors, VectorStore, open_store
+from index.vectors import VECTORS, FolderVectors, VectorStore, open_store, without_password
 
 from .milvus_server import MilvusServer
 
@@ -157,3 +157,15 @@ def test_without_an_address_the_index_folder_is_the_store(tmp_path: Path) -> Non
 def test_an_address_that_is_none_is_refused_with_what_is_allowed(address: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"milvus://HOST:PORT, milvus\+https://HOST:PORT or a file that ends in \.db"):
         open_store(address, tmp_path, fingerprint="f", dimension=DIMENSION)
+
+
+@pytest.mark.parametrize("address", ["redis://root:secret@h:1", "root:secret@h:1", "milvus:/root:secret@h:1"])
+def test_an_address_that_is_none_is_refused_without_its_password(tmp_path: Path, address: str) -> None:
+    with pytest.raises(ValueError, match="h:1") as refused:
+        open_store(address, tmp_path, fingerprint="f", dimension=2)
+    assert "secret" not in str(refused.value)
+
+
+def test_a_file_of_vectors_is_shown_as_it_is_named() -> None:
+    assert without_password("/data/a@b.db") == "/data/a@b.db"
+    assert without_password("milvus+https://user:p@ss@h:1") == "milvus+https://h:1"

@@ -110,6 +110,9 @@ def test_topics_that_cannot_be_judged_are_none_and_noted(shipped: Shelf) -> None
     with collecting() as failed:
         assert assistant.topics("津心办") == {}
     assert failed == {"topics"}
+    profile = assistant.profile("津心办")
+    assert profile.degraded == ("topics",)
+    assert profile.cells == assistant_of(shipped, decide(bias=20.0)).profile("津心办").cells
     with pytest.raises(ArithmeticError):  # who asks for a topic gets no answer that goes without
         assistant.compare_topic("rights")
 

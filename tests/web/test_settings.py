@@ -93,6 +93,13 @@ def test_a_setting_that_cannot_be_meant_is_told_in_the_operators_language(
     assert name in message(f"settings.{key}", language, **values)
 
 
+def test_the_password_of_a_store_that_cannot_be_meant_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WENTIAO_STORE", "redis://root:secret@10.0.0.7:6379")
+    with pytest.raises(ValueError, match=r"redis://10\.0\.0\.7:6379") as refused:
+        Settings.from_environment()
+    assert "secret" not in str(refused.value)
+
+
 def test_a_model_is_a_folder_with_its_configuration_or_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WENTIAO_MODEL", str(tmp_path))
     with pytest.raises(ValueError, match=r"is no model folder, it holds no config\.json"):
