@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -72,7 +73,8 @@ def _bind(host: str, port: int, language: Language) -> list[socket.socket]:
 def _bound(family: socket.AddressFamily, address: tuple[object, ...]) -> socket.socket:
     own = socket.socket(family, socket.SOCK_STREAM)
     try:
-        own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # for what the server before left half closed
+        if os.name == "posix":  # for what the server before left half closed; on Windows two would share the port
+            own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             own.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # "::" beside 0.0.0.0, as asyncio has it
         own.bind(address)

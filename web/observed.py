@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+FAILED = 500
 GONE = 499  # nginx's word for a client that went away before its answer
 # Names of apps and clauses stand in paths: what is logged and counted is the kind of path, of which there are few.
 TEMPLATES = tuple(
@@ -75,6 +76,7 @@ class Observed:
             return
         chosen = choose_request_id(Headers(scope=scope).get("x-request-id"))
         status = GONE
+        scope = {**scope, "state": dict(scope.get("state", {}))}  # seen by those inside, and what they put there by us
 
         async def tell(message: Message) -> None:
             nonlocal status
@@ -92,6 +94,9 @@ class Observed:
         try:
             with recording() as times, collecting() as failed, noting_problems() as problems:
                 await self.app(scope, receive, tell)
+        except Exception:  # whoever asked sees a 500, or an answer that breaks off
+            status = FAILED
+            raise
         finally:
             seconds = perf_counter() - began
             path = scope["path"]
@@ -105,6 +110,8 @@ class Observed:
                 self.metrics.note_problem(kind)
             fields: dict[str, object] = {"route": route, "method": method, "status": status}
             fields |= {"ms": round(seconds * 1000, 1), "generation": getattr(self.assistant, "generation", "")[:12]}
+            if client := scope["state"].get("client"):
+                fields["client"] = client
             if times.statuses:
                 fields["answer"] = times.statuses[0]
             if degraded:

@@ -33,7 +33,7 @@ WIDGET_PATHS = re.compile(r"/widget\.js|/widget/(?:frame|demo|(?:frame|demo)\.(?
 READ_PATHS = re.compile(r"/healthz|/readyz|/api/v1/(?:apps|profile|policies/.+|clauses/[^/]+|openapi\.json|docs)")
 ASK_PATHS = re.compile(r"/api/v1/(?:ask|search|compare)|/mcp|/widget/ask|/compare/(?:rows|export)")
 # What programs call, and need a token for where the operator set some. Our own pages have routes of their own.
-TOKEN_PATHS = re.compile(r"/api/v1/(?!docs$|openapi\.json$).*|/mcp")
+TOKEN_PATHS = re.compile(r"/api/v1/(?!(?:docs|openapi\.json)\Z).*|/mcp", re.DOTALL)  # a path may hold a line's end
 ALIVE_PATH = "/healthz"  # asked by what starts a process anew if it does not answer
 
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
@@ -91,7 +91,10 @@ def is_foreign(headers: Headers) -> bool:
     if origin is None:
         return False
     asked_for = headers.get("x-forwarded-host", "").partition(",")[0].strip() or None  # each proxy appends its own
-    return urlsplit(origin).netloc not in (headers.get("host"), asked_for)
+    try:
+        return urlsplit(origin).netloc not in (headers.get("host"), asked_for)
+    except ValueError:  # no address, as "http://["
+        return True
 
 
 class SecurityMiddleware:
@@ -138,13 +141,22 @@ class SecurityMiddleware:
         method = scope["method"]
         language = negotiate_language(headers.get("accept-language"))
         guarded_send = GuardedSend(send, path, method)
-        refusal = self._limit(scope, path, language) or self._refuse(path, method, headers, language)
-        if refusal is not None:
-            await refusal(scope, receive, guarded_send)
-            return
-        if method == "HEAD":  # answered as GET is, without the body
+        try:
+            refusal = self._limit(scope, path, language) or self._refuse(scope, path, headers, language)
+            if refusal is not None:
+                await refusal(scope, receive, guarded_send)
+            else:
+                await self._pass_on(scope, receive, guarded_send, language)
+        except Exception as exc:  # noqa: BLE001 - the server would log its message, which may quote the question
+            log_failure(exc)
+            if guarded_send.is_started:
+                raise AnswerFailedError(type(exc).__name__) from None
+            await problem_response("failed", 500, language)(scope, receive, guarded_send)
+
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send, language: Language) -> None:
+        if scope["method"] == "HEAD":  # answered as GET is, without the body
             scope = {**scope, "method": "GET"}
-        elif method != "GET":
+        elif scope["method"] != "GET":
             body: bytes | Response | None = None
             with move_on_after(BODY_SECONDS) as limit:
                 body = await _read_body(receive, language)
@@ -154,16 +166,10 @@ class SecurityMiddleware:
                 return
             if isinstance(body, Response):
                 body.headers["connection"] = "close"  # what still comes of the body is no request
-                await body(scope, receive, guarded_send)
+                await body(scope, receive, send)
                 return
             receive = _replay(body, receive)
-        try:
-            await self.app(scope, receive, guarded_send)
-        except Exception as exc:  # noqa: BLE001 - the server would log its message, which may quote the question
-            log_failure(exc)
-            if guarded_send.is_started:
-                raise AnswerFailedError(type(exc).__name__) from None
-            await problem_response("failed", 500, language)(scope, receive, guarded_send)
+        await self.app(scope, receive, send)
 
     def _limit(self, scope: Scope, path: str, language: Language) -> Response | None:
         if self.limiter is None or path == ALIVE_PATH:
@@ -177,7 +183,8 @@ class SecurityMiddleware:
         response.headers["retry-after"] = str(seconds)
         return response
 
-    def _refuse(self, path: str, method: str, headers: Headers, language: Language) -> Response | None:
+    def _refuse(self, scope: Scope, path: str, headers: Headers, language: Language) -> Response | None:
+        method = scope["method"]
         host = PORT.sub("", headers.get("host", "").lower())
         if self.allowed_hosts is not None and host and host not in self.allowed_hosts:  # every browser sends it
             return problem_response("wrong_host", 421, language, host=host[:MAX_HOST_CHARACTERS])
@@ -195,11 +202,13 @@ class SecurityMiddleware:
             return problem_response("foreign_origin", 403, language)
         if self.tokens and TOKEN_PATHS.fullmatch(path):
             given = headers.get("authorization")
-            if self.tokens.name_of(given) is None:
+            name = self.tokens.name_of(given)
+            if name is None:
                 response = problem_response("token_needed", 401, language)
                 wrong = ', error="invalid_token"' if given else ""
                 response.headers["www-authenticate"] = f'Bearer realm="wentiao"{wrong}'
                 return response
+            scope.setdefault("state", {})["client"] = name  # for the line of the request (web/observed.py)
         return None
 
 

@@ -1,4 +1,6 @@
-"""Tokens that let programs use the API, where the operator wants to know which: names and hashes in a file.
+"""Tokens that let programs use the API, and tell the operator's log which one asked: names and hashes in a file.
+
+They are no barrier to the content: what the API says stands on the pages, too, and those are open.
 
 One line a token, ``#`` begins a comment::
 
@@ -14,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import logging
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,6 +28,7 @@ LINE = re.compile(r"([A-Za-z0-9_.-]{1,64})\s+([0-9a-fA-F]{64})")
 BEARER = re.compile(r"bearer +([\x21-\x7e]{1,512})", re.IGNORECASE)  # RFC 6750; what is longer is none of ours
 WRITABLE_BY_OTHERS = 0o022
 READABLE_BY_OTHERS = 0o004
+HAS_MODES = os.name == "posix"  # Windows has access lists, and says 0o666 of every file
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ def load_tokens(path: Path | None) -> Tokens | None:
     """
     if path is None:
         return None
-    mode = path.stat().st_mode
+    mode = path.stat().st_mode if HAS_MODES else 0
     if mode & WRITABLE_BY_OTHERS:
         raise ValueError(f"{path}: others than its owner may write to it; chmod 600 {path}")
     if mode & READABLE_BY_OTHERS:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -44,7 +45,19 @@ def test_a_port_in_use_is_named_with_what_to_do(taken: int, language: Language) 
         ("192.0.2.1", "host_not_here"),  # for documentation: RFC 5737
     ],
 )
-def test_a_host_that_is_none_of_this_machine_is_told(host: str, key: str, free: int) -> None:
+def test_a_host_that_is_none_of_this_machine_is_told(
+    host: str, key: str, free: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look_up = socket.getaddrinfo
+
+    def nowhere(name: str, *arguments: Any, **options: Any) -> Any:
+        if name.endswith(".invalid") and len(name) < 64:  # no such name is looked up in earnest (RFC 6761)
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        if name == "192.0.2.1":  # no look-up asks anybody for an address; the guard does not know that
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (name, free))]
+        return look_up(name, *arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", nowhere)
     with pytest.raises(AddressError) as caught, bound_address(host, free, "en"):
         pass
     assert str(caught.value) == message(f"settings.{key}", "en", host=host)
@@ -78,7 +91,7 @@ def test_a_server_that_cannot_begin_says_so_before_it_opens_anything_and_tells_n
     taken: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("LC_ALL", "C")
-    monkeypatch.setattr(composition, "opened_for_many", None)
+    monkeypatch.setattr("web.cli_serve.opened_for_many", None)
     monkeypatch.setattr(composition, "open_assistant", None)
     for arguments in (["serve"], ["serve", "--workers", "2"], ["mcp", "--http"]):
         assert composition.main([*arguments, "--port", str(taken)]) == EXIT_USAGE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from typing import Any
 
@@ -10,7 +11,10 @@ from prometheus_client import generate_latest
 from starlette.testclient import TestClient
 
 from retrieval import Assistant
-from web.observed import template_of
+from web.metrics import Metrics
+from web.observed import Observed, template_of
+from web.readiness import Readiness
+from web.tokens import Tokens
 
 from .application import build_app
 from .fakes import FakeAssistant
@@ -78,6 +82,32 @@ def test_what_is_refused_or_fails_is_counted_by_its_kind(client: Any) -> None:
     assert counted['wentiao_requests_total{method="POST",route="/api/v1/ask",status="503"}'] == 2
     assert counted['wentiao_requests_total{method="other",route="/api/v1/ask",status="405"}'] == 1
     assert len([name for name in counted if name.startswith("wentiao_problems_total")]) == 4  # none of the examples
+
+
+def test_what_breaks_in_the_midst_is_a_failure_and_no_client_that_went_away(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "web.observed")
+
+    async def broken(*_: object) -> None:
+        raise ArithmeticError
+
+    assistant: Any = FakeAssistant()
+    observed = Observed(broken, assistant=assistant, metrics=Metrics(), readiness=Readiness(assistant))
+    assert TestClient(observed, raise_server_exceptions=False).get("/").status_code == 500
+    told = [record.fields for record in caplog.records if record.name == "web.observed"]  # type: ignore[attr-defined]
+    assert [one["status"] for one in told] == [500]
+
+
+def test_the_log_says_whose_token_a_program_used(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "web.observed")
+    tokens = Tokens({"newsroom": hashlib.sha256(b"secret").digest()})
+    client = TestClient(build_app(FakeAssistant(), tokens=tokens))
+    for authorization in ("Bearer secret", "Bearer wrong"):
+        client.get("/api/v1/apps", headers={"authorization": authorization})
+    client.get("/healthz", headers={"authorization": "Bearer secret"})  # needs none
+    told = [record.fields for record in caplog.records if record.name == "web.observed"]  # type: ignore[attr-defined]
+    assert [(one["status"], one.get("client")) for one in told] == [(200, "newsroom"), (401, None), (200, None)]
 
 
 def test_the_figures_are_not_on_the_site(client: Any) -> None:

@@ -128,6 +128,18 @@ def test_a_failure_inside_gradio_carries_the_headers_too(client: TestClient) -> 
     assert response.headers["x-content-type-options"] == "nosniff"
 
 
+def test_a_failure_of_the_wall_itself_is_answered_in_words_with_the_headers(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> bool:
+        raise ArithmeticError
+
+    monkeypatch.setattr("web.security.is_foreign", fail)
+    response = client.post("/api/v1/ask", json=QUESTION)
+    assert (response.status_code, response.json()["type"]) == (500, "urn:wentiao:problem:failed")
+    assert response.headers["x-content-type-options"] == "nosniff"
+
+
 @pytest.mark.parametrize(
     ("headers", "status"),
     [
@@ -140,6 +152,8 @@ def test_a_failure_inside_gradio_carries_the_headers_too(client: TestClient) -> 
         ({"origin": "null", "x-forwarded-host": ""}, 403),
         ({"origin": "https://elsewhere.example"}, 403),
         ({"origin": "null"}, 403),
+        ({"origin": "http://["}, 403),
+        ({"origin": "http://a]b"}, 403),
         ({"sec-fetch-site": "cross-site"}, 403),
         ({"sec-fetch-site": "same-site", "origin": "http://testserver:81"}, 403),
     ],

@@ -69,6 +69,13 @@ def test_every_route_of_the_api_needs_a_token_but_its_description(guarded: TestC
     assert open_ones == {"/api/v1/docs", "/api/v1/openapi.json"}
 
 
+def test_no_spelling_of_a_path_gets_by_without_one(guarded: TestClient) -> None:
+    for path in ("/api/v1/clauses/x%0A", "/api/v1/clauses/%0Ax", "/api/v1/policies/津心办%0A", "/api/v1/clauses/a%0D"):
+        assert guarded.get(path).status_code in (401, 404), path
+    for path in ("/api/v1/clauses/x%0A", "/api/v1/clauses/%0Ax"):
+        assert guarded.get(path).status_code == 401, path
+
+
 def test_the_pages_go_on_without_one(guarded: TestClient) -> None:
     for path in ("/", "/read/津心办", "/profile/津心办", "/compare", "/widget/frame", "/api/v1/docs", "/healthz"):
         assert guarded.get(path).status_code == 200, path
@@ -78,7 +85,9 @@ def test_the_pages_go_on_without_one(guarded: TestClient) -> None:
     assert rows.status_code == 200 and "event: row" in rows.text
 
 
-def test_no_page_and_no_log_shows_names_hashes_or_tokens(guarded: TestClient, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_page_and_no_message_of_the_log_shows_names_hashes_or_tokens(
+    guarded: TestClient, caplog: pytest.LogCaptureFixture
+) -> None:
     headers = {"authorization": f"Bearer {SECRET}"}
     with caplog.at_level(logging.DEBUG):
         told = [
@@ -137,6 +146,12 @@ def test_a_file_that_others_may_write_is_refused_and_one_that_they_may_read_is_t
     caplog.clear()
     assert load_tokens(write(tmp_path, f"a {HASH}\n", 0o640)) is not None
     assert not caplog.records
+
+
+def test_where_there_are_no_modes_a_file_is_not_judged_by_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path, f"a {HASH}\n", 0o666)  # what Windows says of every file
+    monkeypatch.setattr("web.tokens.HAS_MODES", False)
+    assert load_tokens(path) is not None
 
 
 def test_without_a_file_the_api_is_open_and_a_file_that_is_missing_is_an_error(tmp_path: Path) -> None:
