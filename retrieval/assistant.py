@@ -106,20 +106,32 @@ class View:
 
         :raises IndexMismatchError: if none is whole.
         """
+        return [segment for _, segment in self._each_whole(names)]
+
+    def whole_apps(self, names: Iterable[str]) -> Iterator[str]:
+        """Give those of ``names`` whose segments are not damaged, as :meth:`whole`, each opened when it is asked for.
+
+        :raises IndexMismatchError: at the end, if none is whole.
+        """
+        return (name for name, _ in self._each_whole(names))
+
+    def _each_whole(self, names: Iterable[str]) -> Iterator[tuple[str, Segment]]:
         from index.errors import IndexMismatchError
 
-        found, damage = [], None
+        found, damage = False, None
         for name in names:
             try:
-                found.append(self.segments[name])
+                segment = self.segments[name]
             except IndexMismatchError as error:
                 damage = error
+            else:
+                found = True
+                yield name, segment
         if damage is not None:
             if not found:
                 raise damage
             _log.error("an app is left out of an answer: %s", damage)
             note_failed("index")
-        return found
 
 
 _pinned: ContextVar[tuple[Assistant, View] | None] = ContextVar("pinned", default=None)
@@ -386,10 +398,12 @@ class Assistant:
         found = (passage_of(ranking, ordinal, place) for place, (ranking, ordinal) in enumerate(best, start=1))
         return tuple(replace(passage, degraded=in_order(failed)) if failed else passage for passage in found)
 
+    @_of_one_generation
     def compare(self, question: str, apps: Sequence[str] | None = None) -> tuple[Row, ...]:
         """Return what each app's policy says to ``question``, one row an app.
 
-        :param apps: names of apps; without them, those that the question names, else all.
+        :param apps: names of apps; without them, those that the question names, else all that are not damaged.
+        :raises IndexMismatchError: if an app that is named is damaged.
         """
         return tuple(self.compare_each(question, apps))
 
@@ -397,17 +411,19 @@ class Assistant:
     def compare_each(self, question: str, apps: Sequence[str] | None = None) -> Iterator[Row]:
         """Give the rows of :meth:`compare` one by one, each when it is asked for.
 
-        The question is understood at the call, and all rows are of the generation of that moment.
+        The question is understood at the call, and all rows are of the generation of that moment. Together they take
+        no longer than an answer may.
         """
         with stage("understand"):
             named = self._resolver.resolve(well_formed(question))
             asked = self._understand(simplify(named.stripped), detect_language(question))
         if apps is None:
-            subjects = named.subjects or self.apps()
+            # Who names an app is told that it is damaged; who asks all gets the others.
+            subjects: Iterable[str] = named.subjects or self._view.whole_apps(self.apps())
         else:
-            subjects = tuple(dict.fromkeys(self._resolver.find(name) or well_formed(name) for name in apps))
+            subjects = dict.fromkeys(self._resolver.find(name) or well_formed(name) for name in apps)
         rows = (row for row, _ in self._rows(subjects, (asked, self._encode(asked)), self._segments))
-        return iter(lambda: self._in_time(lambda: next(rows, None)), None)
+        return self._in_time_together(rows)
 
     @property
     def knows_topics(self) -> bool:
@@ -442,18 +458,34 @@ class Assistant:
         A row quotes that clause's likeliest sentence; its citation's score is the likelihood. It is ``silent`` where no
         clause is on the topic.
 
-        :param apps: names of apps; without them all.
+        :param apps: names of apps; without them all that are not damaged.
+        :raises IndexMismatchError: if an app that is named is damaged.
         :raises ValueError: if the topic is unknown, or the model has no classifier of topics.
         """
+        return tuple(self.compare_topic_each(topic, apps, language=language))
+
+    @_of_one_generation
+    def compare_topic_each(
+        self, topic: Topic, apps: Sequence[str] | None = None, *, language: Language = "zh"
+    ) -> Iterator[Row]:
+        """Give the rows of :meth:`compare_topic` as :meth:`compare_each` does those of a question."""
         [topic] = check_topics([topic])
         classifier = self._require_topics()
-        if apps is None:
-            apps = self.apps()
-        names = dict.fromkeys(self._resolver.find(name) or well_formed(name) for name in apps)
-        return tuple(self._topic_row(name, topic, classifier, language) for name in names)
+        names: Iterable[str] = self._view.whole_apps(self.apps())
+        if apps is not None:
+            names = dict.fromkeys(self._resolver.find(name) or well_formed(name) for name in apps)
+        segments = self._segments
+        return self._in_time_together(self._topic_row(name, segments, topic, classifier, language) for name in names)
 
-    def _topic_row(self, app: str, topic: Topic, classifier: TopicClassifier, language: Language) -> Row:
-        segment = self._segments.get(app)
+    def _topic_row(
+        self,
+        app: str,
+        segments: Mapping[str, Segment],
+        topic: Topic,
+        classifier: TopicClassifier,
+        language: Language,
+    ) -> Row:
+        segment = segments.get(app)
         if segment is None:
             return Row(app, "unknown_app", message("answer.unknown_app", language, name=app))
         citation = cite_topic(segment, classifier.judge(segment), topic)
@@ -532,6 +564,10 @@ class Assistant:
     def apps(self) -> tuple[str, ...]:
         """Return the names of the apps in the index, in its order."""
         return tuple(self._segments)
+
+    def aliases(self) -> Mapping[str, tuple[str, ...]]:
+        """Return the other names of every app, none for some; no policy is opened for it."""
+        return {version.app: version.aliases for version in self._view.generation.current}
 
     def near_apps(self, name: str) -> tuple[str, ...]:
         """Return the apps whose names are nearest to ``name``, best first; none if nothing is near."""
@@ -648,6 +684,14 @@ class Assistant:
 
     def _in_time(self, call: Callable[[], _Result]) -> _Result:
         return self._limit.run(call) if self._limit is not None else call()
+
+    def _in_time_together(self, rows: Iterator[Row]) -> Iterator[Row]:
+        """Give ``rows`` when they are asked for, all of them within the time that one answer may take from now on."""
+        limit = self._limit
+        if limit is None:
+            return rows
+        ending = limit.ending()
+        return iter(lambda: limit.run(lambda: next(rows, None), ending=ending), None)
 
     def _rank(self, segment: Segment, sought: Sought) -> tuple[Ranking, Judgement | None]:
         """Return the ranking of both stages, and what the second says of its best clauses.
@@ -766,7 +810,7 @@ class Assistant:
         return tuple(row for row, _ in judged), max((confidence for _, confidence in judged), default=0.0)
 
     def _rows(
-        self, subjects: Sequence[str], sought: Sought, segments: Mapping[str, Segment]
+        self, subjects: Iterable[str], sought: Sought, segments: Mapping[str, Segment]
     ) -> Iterator[tuple[Row, float]]:
         """Yield each subject's row, and how likely its best clause answers."""
         for app in subjects:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextvars import ContextVar, copy_context
+from time import monotonic
 from typing import TypeVar
 
 from index.errors import TimedOutError
@@ -38,15 +39,25 @@ class TimeLimit:
         with self._lock:
             return self._left_behind
 
-    def run(self, call: Callable[[], _Result]) -> _Result:
+    def ending(self) -> float:
+        """Return the moment at which several calls that are begun now and run one by one have had their time."""
+        return monotonic() + self.seconds
+
+    def run(self, call: Callable[[], _Result], *, ending: float | None = None) -> _Result:
         """Return what ``call`` returns or raise what it raises; inside another such call, simply call it.
 
+        :param ending: the moment of :meth:`ending` by which it is to be done, if it is not alone.
         :raises TimedOutError: if it takes longer, or too many that did still run.
         """
         if _inside.get():
+            if ending is not None and ending <= monotonic():  # left behind: nobody waits for the next one
+                raise self._took_longer()
             return call()
         if (hanging := self.left_behind) >= self._most_left_behind:
             raise TimedOutError(f"{hanging} calls hang that took longer than {self.seconds:g} seconds")
+        seconds = self.seconds if ending is None else ending - monotonic()
+        if seconds <= 0:
+            raise self._took_longer()
         reply: Future[_Result] = Future()
         context = copy_context()
         context.run(_inside.set, True)
@@ -66,11 +77,14 @@ class TimeLimit:
         # when the process ends.
         threading.Thread(target=work, name="answer", daemon=True).start()
         try:
-            return reply.result(self.seconds)
+            return reply.result(seconds)
         except TimeoutError:
             with self._lock:
                 if reply.done():  # at the last moment, or the call itself raised this
                     return reply.result()
                 given_up = True
                 self._left_behind += 1
-            raise TimedOutError(f"not answered within {self.seconds:g} seconds") from None
+            raise self._took_longer() from None
+
+    def _took_longer(self) -> TimedOutError:
+        return TimedOutError(f"not answered within {self.seconds:g} seconds")

@@ -48,7 +48,8 @@ def always_true(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
     }
     for name, check in checks.items():
         monkeypatch.setattr(Assistant, name, invariants.checked(getattr(Assistant, name), check, failures))
-    monkeypatch.setattr(Assistant, "compare_each", invariants.checked_each(Assistant.compare_each, failures))
+    for name in ("compare_each", "compare_topic_each"):
+        monkeypatch.setattr(Assistant, name, invariants.checked_each(getattr(Assistant, name), failures))
     yield
     if failures:
         pytest.fail(f"{len(failures)} answers broke what is always true; the first: {failures[0]!r}")

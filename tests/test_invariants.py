@@ -32,7 +32,7 @@ def _cited(answer: Answer, **changes: Any) -> Answer:
 
 
 def test_every_method_that_answers_is_checked_in_every_test() -> None:
-    for name in ("ask", "search", "compare_each", "compare_topic", "profile"):
+    for name in ("ask", "search", "compare_each", "compare_topic", "compare_topic_each", "profile"):
         assert "checking" in getattr(Assistant, name).__wrapped__.__code__.co_name, name
 
 

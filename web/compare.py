@@ -17,7 +17,7 @@ from pydantic import Field
 from corpus.messages import message, messages
 from corpus.topics import TOPICS, Topic
 from index.errors import UnavailableError
-from retrieval.datatypes import FactKind, Language
+from retrieval.datatypes import FactKind, Language, Row
 from web.api import STREAM, STREAM_HEADERS, server_event
 from web.files import files_version, style_link
 from web.language import HTML_LANG, request_language
@@ -125,16 +125,21 @@ def compare(assistant: Assistant, subject: SubjectBody, apps: Sequence[str], lan
 
     :param language: of the page; a row of a question is in the question's own.
     """
-    policies = {app: assistant.policy(app) for app in assistant.apps()}
+    known = set(assistant.apps())
+
+    def lines_of(rows: Iterator[Row]) -> Iterator[Line]:
+        # Of no other app than those asked about: it may be damaged, and thousands take long to open.
+        return (line_of(row, assistant.policy(row.app) if row.app in known else None) for row in rows)
+
     if subject.topic:
-        found = (assistant.compare_topic(subject.topic, [app], language=language) for app in apps)
-        return Comparison(tuple(apps), (line_of(row, policies.get(row.app)) for [row] in found))
+        return Comparison(
+            tuple(dict.fromkeys(apps)), lines_of(assistant.compare_topic_each(subject.topic, apps, language=language))
+        )
     named = assistant.apps_named(subject.question)
-    unknown = tuple(name for name in named if name not in policies)[:MAX_UNKNOWN]
+    unknown = tuple(name for name in named if name not in known)[:MAX_UNKNOWN]
     asked = tuple(dict.fromkeys((*apps, *unknown)))
-    rows = assistant.compare_each(subject.question, asked)
-    lines = (line_of(row, policies.get(row.app)) for row in rows)
-    return Comparison(asked, lines, tuple(name for name in named if name in policies), unknown)
+    lines = lines_of(assistant.compare_each(subject.question, asked))
+    return Comparison(asked, lines, tuple(name for name in named if name in known), unknown)
 
 
 async def stream_rows(assistant: Assistant, body: RowsBody, language: Language) -> AsyncIterator[str]:
@@ -236,9 +241,10 @@ def _chooser(assistant: Assistant, apps: Sequence[str], language: Language) -> s
     def say(name: str, **values: object) -> str:
         return escape(message(f"compare.{name}", language, **values))
 
+    aliases = assistant.aliases()
     entries = "".join(
         f'<li><label><input type="checkbox" value="{escape(app)}" '
-        f'data-find="{escape(" ".join((app, *assistant.policy(app).aliases)).lower())}"'
+        f'data-find="{escape(" ".join((app, *aliases.get(app, ()))).lower())}"'
         f"{' checked' if place < MAX_APPS else ''}> {escape(app)}</label></li>"
         for place, app in enumerate(apps)
     )

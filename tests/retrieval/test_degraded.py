@@ -155,6 +155,9 @@ def test_a_damaged_app_is_said_to_be_and_all_others_go_on_answering(
     assert "an app is left out" in caplog.text and "注销" not in caplog.text
     with pytest.raises(IndexMismatchError):
         assistant.compare("怎么注销账号", ["应用甲", "应用乙"])
+    with collecting() as failed:
+        assert sorted(row.app for row in assistant.compare("怎么注销账号")) == ["应用丙", "应用甲"]
+    assert failed == {"index"}
 
 
 def test_what_fails_is_told_to_every_collection_it_is_in_and_to_no_other() -> None:

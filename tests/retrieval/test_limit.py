@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
+from typing import Any
 
 import pytest
 
@@ -145,3 +146,30 @@ def test_a_row_that_hangs_in_the_midst_is_given_up(
     monkeypatch.setattr("retrieval.assistant.rank", lambda *arguments: gate.wait(LIMIT))
     with pytest.raises(TimedOutError):
         next(rows)
+
+
+def test_the_rows_of_a_comparison_have_the_time_of_one_answer_together(
+    shipped: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [100.0]
+    monkeypatch.setattr("retrieval.limit.monotonic", lambda: clock[0])
+    made = shipped.assistant(decide(bias=20.0))
+    assistant = Assistant(
+        made._newest.generation, FakeEncoder(), shipped.resolver, (), decide(bias=20.0), limit=TimeLimit(LIMIT)
+    )
+    apps = assistant.apps()
+    rows = assistant.compare_each("注销", apps)
+    assert [next(rows).app, next(rows).app] == list(apps[:2])
+    clock[0] += LIMIT
+    with pytest.raises(TimedOutError, match="not answered within 20 seconds"):
+        next(rows)
+    judge = Assistant._judge
+
+    def slow(self: Assistant, *arguments: Any) -> Any:
+        clock[0] += 0.4 * LIMIT
+        return judge(self, *arguments)
+
+    monkeypatch.setattr(Assistant, "_judge", slow)
+    assert len(assistant.compare("注销", apps[:2])) == 2
+    with pytest.raises(TimedOutError):
+        assistant.compare("注销", apps)

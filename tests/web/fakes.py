@@ -56,6 +56,9 @@ class FakeAssistant:
     def apps(self) -> tuple[str, ...]:
         return tuple(self.policies)
 
+    def aliases(self) -> Mapping[str, tuple[str, ...]]:
+        return {app: policy.aliases for app, policy in self.policies.items()}
+
     def near_apps(self, name: str) -> tuple[str, ...]:
         return tuple(app for app in self.policies if set(app) & set(name))[:3]
 
@@ -166,7 +169,12 @@ class FakeAssistant:
     def compare_topic(
         self, topic: Topic, apps: Sequence[str] | None = None, *, language: Language = "zh"
     ) -> tuple[Row, ...]:
-        return self.compare({"rights": "注销", "contact": "客服", "sharing": "第三方"}.get(topic, ""), apps)
+        return tuple(self.compare_topic_each(topic, apps, language=language))
+
+    def compare_topic_each(
+        self, topic: Topic, apps: Sequence[str] | None = None, *, language: Language = "zh"
+    ) -> Iterator[Row]:
+        return self.compare_each({"rights": "注销", "contact": "客服", "sharing": "第三方"}.get(topic, ""), apps)
 
     def is_on_topic(self, question: str) -> bool:
         return bool(question.strip()) and not re.search("天气|weather", question)

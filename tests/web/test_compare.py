@@ -18,6 +18,10 @@ import openpyxl
 import pytest
 from starlette.testclient import TestClient
 
+from corpus.datatypes import Policy
+from index.encoder import FakeEncoder
+from index.store import build_index
+from retrieval import Assistant
 from retrieval.datatypes import Row
 from web.compare import RowsBody, stream_rows
 from web.schema import MAX_APPS, MAX_QUESTION_CHARACTERS
@@ -61,6 +65,30 @@ def test_the_rows_come_one_by_one_and_are_those_of_compare(client: TestClient, f
     expected = [line_of(row, fake.policy(row.app)).to_dict() for row in fake.compare(QUESTION, ["昶联", "津心办"])]
     assert [line for name, line in events if name == "row"] == expected
     assert expected[1]["facts"][0]["text"] == "个人中心-设置-账号注销"
+
+
+def test_a_damaged_app_is_no_matter_to_those_who_compare_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("index.reader.MOST_VERIFIED_AT_ONCE", -1)  # each when it is first used
+    monkeypatch.setattr("index.reader.HELD_BYTES", -1)  # as in an index too large to be held
+    text = "一、注销\n您可以在“我的-设置-注销”里注销账号。"
+    policies = [Policy("应用甲", text, aliases=("小甲",)), Policy("应用乙", text, aliases=("小乙",))]
+    build_index(policies, tmp_path, FakeEncoder())
+    [folder] = [one for one in (tmp_path / "segments").iterdir() if "应用乙" in (one / "policy.json").read_text()]
+    (folder / "clauses.json").write_text("{")
+    assistant = Assistant.open(tmp_path, encoder=FakeEncoder())
+    monkeypatch.setattr(Assistant, "is_on_topic", lambda self, question: True)
+    with TestClient(build_app(assistant)) as client:
+        page = client.get("/compare")
+        assert page.status_code == 200 and "小乙" in page.text
+        for question in (QUESTION, "应用乙和应用甲怎么注销账号"):
+            events = rows_of(client, question=question, apps=["应用甲"])
+            assert [name for name, _ in events] == ["start", "row", "done"]
+        line = line_of(assistant.compare(QUESTION, ["应用甲"])[0], assistant.policy("应用甲")).to_dict()
+        assert export(client, [line], question=QUESTION).status_code == 200
+        [(name, problem)] = [one for one in rows_of(client, question=QUESTION, apps=["应用乙"]) if one[0] != "start"]
+        assert (name, problem["type"]) == ("error", "urn:wentiao:problem:index-damaged")
 
 
 def test_a_topic_takes_the_place_of_a_question(client: TestClient, fake: FakeAssistant) -> None:
