@@ -33,12 +33,18 @@ class Times(Mapping[str, float]):
         self.total: float = 0.0
         self.statuses: list[Status] = []
         self._seconds: dict[str, float] = {}
+        self._counts: dict[str, int] = {}
         self._lock = threading.Lock()
 
     def add(self, name: str, seconds: float) -> None:
         """Add to the stage ``name``."""
         with self._lock:
             self._seconds[name] = self._seconds.get(name, 0.0) + seconds
+            self._counts[name] = self._counts.get(name, 0) + 1
+
+    def count(self, name: str) -> int:
+        """Return how often the stage ``name`` was gone through."""
+        return self._counts.get(name, 0)
 
     @property
     def unnamed(self) -> float:
@@ -82,6 +88,17 @@ def recording() -> Iterator[Times]:
     finally:
         times.total = time.perf_counter() - began
         _open.reset(token)
+
+
+@contextmanager
+def joining() -> Iterator[Times]:
+    """Give the recording that this context is in, what was before included, or begin one where it is in none."""
+    outer = _open.get()
+    if outer is not None:
+        yield outer.times
+        return
+    with recording() as times:
+        yield times
 
 
 def note_answer(status: Status) -> None:

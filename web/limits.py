@@ -12,8 +12,10 @@ from time import monotonic
 
 _log = logging.getLogger(__name__)
 
-# Questions a minute of one address. Two hundred people behind one, each with a question every twenty seconds, come to
-# as many; a process on two cores answers fifteen times that (docs/scale.md), so that one address cannot have it all.
+# Questions a minute of one address. Two hundred people behind one come to as many, each with a question every forty
+# seconds: the chat page asks what it offers for an app, and once which apps there are, at the same address as its
+# questions, and these count as well. A process on two cores answers fifteen times that (docs/scale.md), so that one
+# address cannot have it all.
 QUESTIONS_A_MINUTE = 600
 # Of all addresses, in one process: over three times what two cores answer. What comes faster is nobody's conversation;
 # below that the bound on what is answered at once (web/admission.py) decides, by how long answers take.
@@ -26,9 +28,12 @@ MAX_CLIENTS = 10_000  # counted apart, some 4 MB; the one that was away longest 
 IPV6_NETWORK = 64  # bits: what one subscriber gets, and can take any address from
 UNKNOWN_CLIENT = "?"
 
-# Matters of one profile, apps of one comparison: more work than a question, by what they take at five to ten apps.
-COSTLY_PATHS = re.compile(r"/profile/.+|/api/v1/(?:profile|compare)|/compare/(?:rows|export)")
+# A profile asks a whole list of matters: as much work as five questions.
+COSTLY_PATHS = re.compile(r"/profile/.+|/api/v1/profile")
 COST = 5
+# How many apps' clauses are ranked is known when a question has been answered, whatever it came by: one that compares
+# two hundred apps takes a core for a second, and two cores answer 150 questions in one.
+RANKED_A_QUESTION = 3
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,11 @@ class Bucket:
         self.left = min(rate, self.left + (now - self.since) * rate / 60)
         self.since = now
         return max(0.0, (cost - self.left) * 60 / rate)
+
+    def charge(self, cost: float, rate: float, now: float) -> None:
+        """Take ``cost`` whether it is there or not: what is owed is had back within two minutes."""
+        self.wait(0, rate, now)
+        self.left = max(-rate, self.left - cost)
 
 
 @dataclass
@@ -76,9 +86,8 @@ class Limiter:
         key = client_key(client)
         if key is None:
             return 0.0
-        is_costly = COSTLY_PATHS.fullmatch(path) is not None
-        is_question = method == "POST" or is_costly
-        cost = COST if is_costly else 1
+        cost = _cost(path)
+        is_question = _is_question(path, method)
         now = self.now()
         taken: list[Bucket] = []
         waits = [0.0]
@@ -98,6 +107,22 @@ class Limiter:
             _log.warning("%s asked for more than is let through; a proxy is named in WENTIAO_PROXIES", _tellable(key))
         return longest
 
+    def charge(self, client: str | None, path: str, method: str, ranked: int) -> None:
+        """Take into account what an answer took beyond what :meth:`wait` counted for it, up to a minute's worth.
+
+        :param ranked: of how many apps the clauses were ranked.
+        """
+        key = client_key(client)
+        extra = ranked / RANKED_A_QUESTION - _cost(path)
+        if key is None or extra <= 0:
+            return
+        now = self.now()
+        if self.rates.client:
+            rate = self.rates.client * (1 if _is_question(path, method) else OTHERS_A_QUESTION)
+            self._bucket((key, _is_question(path, method)), rate, now).charge(extra, rate, now)
+        if self.rates.all:
+            self._all.charge(extra, self.rates.all, now)
+
     def _bucket(self, key: tuple[str, bool], rate: float, now: float) -> Bucket:
         if key in self._clients:
             self._clients.move_to_end(key)
@@ -106,6 +131,14 @@ class Limiter:
             if len(self._clients) > self.max_clients:
                 self._clients.popitem(last=False)
         return self._clients[key]
+
+
+def _cost(path: str) -> int:
+    return COST if COSTLY_PATHS.fullmatch(path) else 1
+
+
+def _is_question(path: str, method: str) -> bool:
+    return method == "POST" or COSTLY_PATHS.fullmatch(path) is not None
 
 
 def _tellable(key: str) -> str:

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from retrieval.datatypes import Language
+from retrieval.stages import joining
 from web.language import negotiate_language
 from web.limits import Limiter
 from web.problems import API_SUMMARY, AnswerFailedError, log_failure, problem_response, whole_seconds
@@ -145,8 +146,13 @@ class SecurityMiddleware:
             refusal = self._limit(scope, path, language) or self._refuse(scope, path, headers, language)
             if refusal is not None:
                 await refusal(scope, receive, guarded_send)
-            else:
-                await self._pass_on(scope, receive, guarded_send, language)
+                return
+            with joining() as times:
+                try:
+                    await self._pass_on(scope, receive, guarded_send, language)
+                finally:
+                    if self.limiter is not None:
+                        self.limiter.charge(_client_of(scope), path, method, times.count("rank_again"))
         except Exception as exc:  # noqa: BLE001 - the server would log its message, which may quote the question
             log_failure(exc)
             if guarded_send.is_started:
@@ -174,8 +180,7 @@ class SecurityMiddleware:
     def _limit(self, scope: Scope, path: str, language: Language) -> Response | None:
         if self.limiter is None or path == ALIVE_PATH:
             return None
-        client = scope.get("client")
-        wait = self.limiter.wait(client[0] if client else None, path, scope["method"])
+        wait = self.limiter.wait(_client_of(scope), path, scope["method"])
         if not wait:
             return None
         seconds = whole_seconds(wait)
@@ -261,6 +266,11 @@ class GuardedSend:
         if self._path.startswith("/assets/") and self._start["status"] == 200:
             headers["cache-control"] = "public, max-age=31536000, immutable"
         return headers.raw
+
+
+def _client_of(scope: Scope) -> str | None:
+    client = scope.get("client")
+    return client[0] if client else None
 
 
 async def _read_body(receive: Receive, language: Language) -> bytes | Response | None:

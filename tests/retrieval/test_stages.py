@@ -8,7 +8,7 @@ from contextvars import copy_context
 
 import pytest
 
-from retrieval.stages import Times, recording, stage
+from retrieval.stages import Times, joining, recording, stage
 
 
 class Clock:
@@ -128,3 +128,16 @@ def test_stages_side_by_side_leave_no_time_below_nothing(clock: Clock) -> None:
         clock.now += 4
     assert (times.total, times.unnamed) == (4, 0)
     assert Times().unnamed == 0
+
+
+def test_who_joins_sees_what_is_recorded_already_and_else_what_comes() -> None:
+    with joining() as own, stage("decide"):
+        pass
+    assert (own.count("decide"), own.count("encode")) == (1, 0)
+    with recording() as times:
+        for _ in range(3):
+            with stage("decide"):
+                pass
+        with joining() as joined:
+            assert joined is times
+            assert joined.count("decide") == 3

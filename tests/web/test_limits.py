@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 from ipaddress import ip_network
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import uvicorn
 from fastapi.testclient import TestClient
 
 from corpus.messages import message
-from web.limits import COST, OTHERS_A_QUESTION, Limiter, Rates, client_key
-from web.server import uvicorn_settings
+from web.limits import COST, OTHERS_A_QUESTION, RANKED_A_QUESTION, Limiter, Rates, client_key
+from web.mcp import create_http_app
+from web.server import WebSettings, uvicorn_settings
 
 from .application import build_app, served
 from .fakes import FakeAssistant
@@ -73,11 +74,73 @@ def test_this_machine_is_not_limited(address: str) -> None:
 
 
 def test_what_costs_more_counts_for_more_and_reading_for_less() -> None:
-    for costly in (("/profile/津心办", "GET"), ("/api/v1/compare", "POST"), ("/compare/export", "POST")):
+    for costly in (("/profile/津心办", "GET"), ("/api/v1/profile", "GET")):
         assert taken(limiter()[0], "203.0.113.9", costly) == 60 // COST, costly
     limits, _ = limiter()
     assert taken(limits, "203.0.113.9", READ) == 60 * OTHERS_A_QUESTION
     assert taken(limits, "203.0.113.9") == 60  # a page that was reloaded too often takes nobody the questions
+
+
+def test_an_answer_is_charged_by_the_apps_that_it_ranked_and_never_more_than_a_minutes_worth() -> None:
+    limits, clock = limiter()
+    assert limits.wait("203.0.113.9", *ASK) == 0
+    limits.charge("203.0.113.9", *ASK, ranked=1)  # what any question takes
+    assert taken(limits, "203.0.113.9") == 59
+    limits, clock = limiter()
+    assert limits.wait("203.0.113.9", *ASK) == 0
+    limits.charge("203.0.113.9", *ASK, ranked=10 * RANKED_A_QUESTION)
+    assert taken(limits, "203.0.113.9") == 50
+    limits.charge("203.0.113.9", *ASK, ranked=100_000)
+    assert limits.wait("203.0.113.9", *ASK) == 61.0
+    clock.time = 61.0
+    assert limits.wait("203.0.113.9", *ASK) == 0
+    limits, _ = limiter(client=0, everyone=60)
+    limits.charge("203.0.113.9", *ASK, ranked=31 * RANKED_A_QUESTION)
+    assert taken(limits, "198.51.100.1") == 30
+    limits, _ = limiter()
+    limits.charge("127.0.0.1", *ASK, ranked=100_000)
+    assert taken(limits, "127.0.0.1") == 10_000
+
+
+COMPARED = {"question": "怎么注销"}
+CALL = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "tools/call",
+    "params": {"name": "compare_apps", "arguments": COMPARED},
+}
+JSON_OR_STREAM = {"accept": "application/json, text/event-stream"}
+
+
+def statuses_of_two(app: Any, path: str, body: object) -> list[int]:
+    with TestClient(app, raise_server_exceptions=False, client=("203.0.113.9", 4711)) as client:
+        return [client.post(path, json=body, headers=JSON_OR_STREAM).status_code for _ in range(2)]
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/mcp", CALL),
+        ("/api/v1/compare", COMPARED),
+        ("/api/v1/ask", {"question": "哪些应用可以注销账号"}),
+        ("/compare/rows", COMPARED | {"apps": ["津心办", "昶联", "汇容客", "掌上海关", "口袋证件照"]}),
+        ("/gradio_api/run/predict", {"fn_index": 0, "data": ["哪些应用可以注销账号", "", [], False]}),
+    ],
+)
+def test_a_question_to_many_apps_counts_for_many_by_whatever_way_it_comes(
+    assistant: Any, path: str, body: object
+) -> None:
+    """Five apps at a rate of two a minute: a second request would go through, had the first counted for one."""
+    rates = Rates(client=2, all=0)
+    assert statuses_of_two(build_app(assistant, rates=rates), path, body) == [200, 429]
+    if path == "/mcp":
+        alone = create_http_app(assistant, WebSettings(allowed_hosts=None, rates=rates))
+        assert statuses_of_two(alone, path, body) == [200, 429]
+
+
+def test_a_question_to_one_app_counts_for_one(assistant: Any) -> None:
+    app = build_app(assistant, rates=Rates(client=2, all=0))
+    assert statuses_of_two(app, "/api/v1/ask", QUESTION) == [200, 200]
 
 
 def test_a_rate_below_the_cost_of_one_lets_one_through() -> None:
