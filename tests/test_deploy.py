@@ -191,6 +191,7 @@ def test_the_proxy_passes_on_the_host_that_was_asked_for_and_believes_no_client_
     assert headers["Host"] == headers["X-Forwarded-Host"] == "$http_host"
     assert headers["X-Forwarded-For"] == "$remote_addr"
     assert headers["X-Forwarded-Proto"] == "$asked_scheme"
+    assert headers["X-Request-ID"] == "$request_id"  # 32 hexadecimal digits, which the app takes over
     assert nginx().count("proxy_set_header") == len(headers)  # one inside a location would drop those outside
 
 
@@ -228,6 +229,7 @@ def test_no_question_is_in_the_proxys_log() -> None:
         "$status",
         "$body_bytes_sent",
         "$request_time",
+        "$request_id",
     }
 
 
