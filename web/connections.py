@@ -235,12 +235,9 @@ class GuardedProtocol(H11Protocol):
             if self._looked_at > self._limits.new_sweeps:  # what it sent has been read: it is closed, not reset
                 self.transport.close()
         elif self._head_since is not None and now - self._head_since >= self._limits.head_seconds:
-            has_begun = bool(self.conn.trailing_data[0])
-            if has_begun:
+            if self.conn.trailing_data[0]:  # else it is a browser that connected ahead of need
                 self._say("too_slow", 408)
-                self.transport.close()
-            else:  # a browser that connected ahead of need
-                self.transport.close()
+            self.transport.close()
         elif self._is_left_unread() and now - self._answered_at >= self._limits.linger_seconds:
             self.abort()
 
