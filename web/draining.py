@@ -58,7 +58,7 @@ async def draining(
 async def end(server: Any, readiness: Readiness, seconds: float) -> None:
     """Drain ``server`` and tell it to end, which it does when all that is in has been answered."""
     _log.info("told to end: not ready from now on, and done in %g seconds with what comes", seconds)
-    readiness.draining = True
+    readiness.drain()
     await asyncio.sleep(seconds)
     for listening in server.servers:
         listening.close()

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from index.batching import BatchingEncoder
+from retrieval.datatypes import DEGRADABLE
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -25,6 +26,9 @@ SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # where prometheus_client lets sever
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 BATCH_TEXTS = (1, 2, 4, 8, 16, 32, 64)
 METHODS = ("GET", "HEAD", "POST")
+OUTCOMES = ("used", "refused")
+# The kinds of problem that are somebody's to look after; what is wrong with a request is not.
+ALARMING = ("failed", "timed_out", "store_unreachable", "index_damaged", "overloaded", "rate_limited")
 
 
 class Metrics:
@@ -53,6 +57,13 @@ class Metrics:
         self._ready = Gauge("ready", "1 where the process can answer", multiprocess_mode="livemin", **own)
         self._apps = Gauge("index_apps", "Apps in the index", multiprocess_mode="livemax", **own)
         self._generations = Counter("index_generations", "Changes to a new generation", ["outcome"], **own)
+        # A counter that first appears with its first event has not increased, as Prometheus sees it.
+        for outcome in OUTCOMES:
+            self._generations.labels(outcome)
+        for part in DEGRADABLE:
+            self._degraded.labels(part)
+        for kind in ALARMING:
+            self._problems.labels(kind)
 
     def watch(self, assistant: Assistant) -> None:
         """Count the batches of the assistant's encoder, where it has one that makes batches."""
@@ -95,7 +106,18 @@ class Metrics:
 
     def note_generation(self, used: bool) -> None:
         """Count a new generation of the index that was changed to, or that could not be used."""
-        self._generations.labels("used" if used else "refused").inc()
+        self._generations.labels(OUTCOMES[not used]).inc()
+
+
+def forget_process(process: int | None) -> None:
+    """Leave what a process that has ended last said of the moment, such as whether it could answer, out of the figures.
+
+    What it counted stays. Where no figures are shared, nothing is done.
+    """
+    if process is not None and SHARED_FOLDER in os.environ:
+        from prometheus_client.multiprocess import mark_process_dead
+
+        mark_process_dead(process)  # type: ignore[no-untyped-call]
 
 
 @contextmanager

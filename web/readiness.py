@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import Context
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ _log = logging.getLogger(__name__)
 
 KEPT_SECONDS = 1.0  # that a result is told to whoever asks
 PATIENCE = 10.0  # seconds; the queue of an overloaded process is two seconds' work, on a slow machine more
+LOOK_EVERY = 10.0  # seconds between two questions that nobody asked for: figures are read about as often
 LOOK_SECONDS = 0.01  # between two looks whether the probe has ended
 
 
@@ -61,9 +63,38 @@ class Readiness:
                     threading.Thread(target=Context().run, args=(self._probe,), name="readiness", daemon=True).start()
                 elif monotonic() - self._since > self._patience:
                     self._tell("the probe gets no answer")
+                    self._on_result(None)
                     return None
             await anyio.sleep(LOOK_SECONDS)
+        self._on_result(None)
         return None
+
+    def drain(self) -> None:
+        """Say from now on that this process is about to end."""
+        self.draining = True
+        self._on_result(None)
+
+    @contextmanager
+    def watching(self, seconds: float = LOOK_EVERY) -> Iterator[None]:
+        """Put the question now and every so many seconds meanwhile, so that the figures know though nobody asks.
+
+        The process drains when this ends.
+        """
+        stopped = threading.Event()
+
+        def look() -> None:
+            while not stopped.is_set():
+                anyio.run(self.check)
+                stopped.wait(seconds)
+
+        thread = threading.Thread(target=look, name="watch", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stopped.set()
+            self.drain()
+            thread.join()
 
     def _probe(self) -> None:
         apps: int | None = None
@@ -76,7 +107,7 @@ class Readiness:
         with self._lock:
             self._apps, self._known_at, self._since = apps, monotonic(), None
             self._tell("" if apps is not None else reason)
-        self._on_result(apps)
+        self._on_result(None if self.draining else apps)
 
     def _ask(self) -> int:
         """Search one app: the model is asked, and one app's vectors. A damaged one says nothing of the others."""

@@ -86,6 +86,7 @@ def create_app(assistant: Assistant, settings: WebSettings) -> FastAPI:
     readiness = Readiness(assistant, on_result=metrics.note_ready)
     app = FastAPI(title="Wentiao", openapi_url=None)
     app.state.metrics = metrics
+    app.state.readiness = readiness
     app.include_router(build_router(assistant, readiness))
     app.include_router(build_changes(assistant))
     app.include_router(build_cited(assistant))
@@ -165,6 +166,7 @@ def serve(
     with (
         exposed(settings.metrics, metrics.registry),
         following(assistant, on_change=metrics.note_generation),
+        app.state.readiness.watching(),
         suppress(KeyboardInterrupt),
     ):
         AnnouncedServer(config).run(sockets)
@@ -191,13 +193,18 @@ def serve_many(
     from uvicorn.config import STARTUP_FAILURE
     from uvicorn.supervisors import Multiprocess
 
-    from web.metrics import exposed_together
+    from web.metrics import exposed_together, forget_process
 
     class AnnouncedProcesses(Multiprocess):
         is_announced = False
+        known: frozenset[int | None] = frozenset()
 
         def keep_subprocess_alive(self) -> None:
+            before = self.known | {process.pid for process in self.processes}
             super().keep_subprocess_alive()
+            self.known = frozenset(process.pid for process in self.processes)
+            for process in before - self.known:
+                forget_process(process)
             if not self.is_announced and any(process.is_ready(timeout=1) for process in self.processes):
                 self.is_announced = True
                 announce()
@@ -270,6 +277,10 @@ async def _closing(
     """Run the application's own start and end; follow the index meanwhile and close what was ``opened`` afterwards."""
     from web.generation import following
 
-    with opened, following(assistant, on_change=app.state.metrics.note_generation):
+    with (
+        opened,
+        following(assistant, on_change=app.state.metrics.note_generation),
+        app.state.readiness.watching(),
+    ):
         async with inner(app) as state:
             yield state

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import urllib.request
 from pathlib import Path
 
@@ -35,11 +37,54 @@ def test_the_figures_of_all_processes_are_read_at_one_address_of_their_own(tmp_p
         told = server.figures()
         assert value(told, 'wentiao_stage_seconds_count{stage="encode"}') >= 30
         assert value(told, "wentiao_batch_texts_count") >= 30
-        assert value(told, "wentiao_index_apps") == 3 and value(told, "wentiao_ready") == 1
+        assert value(told, "wentiao_index_apps") == 3
         assert value(told, "wentiao_questions_inside") == 0
         statuses = re.findall(r'^wentiao_answers_total\{status="(\w+)"\} (\S+)', told, re.MULTILINE)
         assert sum(float(count) for _, count in statuses) == 30
+        wait_until(lambda: value(server.figures(), "wentiao_ready") == 1)  # of all processes, whoever was probed
         assert "应用" not in told and "127.0.0.1" not in told
+
+
+@pytest.mark.faults
+def test_a_process_that_was_killed_is_neither_ready_nor_busy(tmp_path: Path) -> None:
+    with whole_server(make_index(tmp_path / "index"), tmp_path, 2) as server:
+        wait_until(lambda: value(server.figures(), "wentiao_ready") == 1)
+        children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
+        folder = shared_folder(int(children[-1]))
+        live = {path.stem.rpartition("_")[2] for path in folder.glob("gauge_live*.db")}
+        killed = max(live & set(children))
+        os.kill(int(killed), signal.SIGKILL)
+        wait_until(lambda: not [*folder.glob(f"gauge_live*_{killed}.db")])
+        assert [*folder.glob(f"counter_{killed}.db")]  # what it counted stays
+        wait_until(lambda: len({path.stem.rpartition("_")[2] for path in folder.glob("gauge_livemin*.db")}) == 2)
+        wait_until(lambda: value(server.figures(), "wentiao_ready") == 1)
+
+
+def shared_folder(process: int) -> Path:
+    """Return where a process of several puts its figures."""
+    given = Path(f"/proc/{process}/environ").read_bytes().split(b"\0")
+    [folder] = [one.partition(b"=")[2] for one in given if one.startswith(b"PROMETHEUS_MULTIPROC_DIR=")]
+    return Path(folder.decode())
+
+
+def test_what_has_not_happened_yet_is_counted_as_none() -> None:
+    from prometheus_client import generate_latest
+
+    told = generate_latest(Metrics().registry).decode()
+    for name in (
+        'wentiao_index_generations_total{outcome="refused"}',
+        'wentiao_index_generations_total{outcome="used"}',
+        'wentiao_degraded_total{part="second_stage"}',
+        'wentiao_degraded_total{part="index"}',
+        'wentiao_problems_total{kind="failed"}',
+        'wentiao_problems_total{kind="index_damaged"}',
+        'wentiao_problems_total{kind="store_unreachable"}',
+        'wentiao_problems_total{kind="timed_out"}',
+    ):
+        assert f"\n{name} 0.0\n" in told
+    metrics = Metrics()
+    metrics.note_generation(False)
+    assert '\nwentiao_index_generations_total{outcome="refused"} 1.0\n' in generate_latest(metrics.registry).decode()
 
 
 def test_one_encoder_s_batches_are_counted(shipped: Shelf) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -46,6 +46,15 @@ def check(readiness: Readiness, times: int = 1) -> list[int | None]:
         return list(await asyncio.gather(*(readiness.check() for _ in range(times))))
 
     return asyncio.run(together())
+
+
+def until(claim: Callable[[], bool]) -> None:
+    pause = threading.Event()
+    for _ in range(int(LIMIT / 0.01)):
+        if claim():
+            return
+        pause.wait(0.01)
+    raise AssertionError("waited in vain")
 
 
 def test_however_many_ask_one_question_is_put(probed: Probed) -> None:
@@ -100,7 +109,36 @@ def test_a_probe_that_hangs_is_not_repeated_and_nobody_waits_for_it(probed: Prob
 
 
 def test_a_process_that_is_about_to_end_is_not_ready(probed: Probed) -> None:
-    readiness = Readiness(probed)  # type: ignore[arg-type]
-    readiness.draining = True
+    results: list[int | None] = []
+    readiness = Readiness(probed, on_result=results.append)  # type: ignore[arg-type]
+    assert check(readiness) == [2]
+    readiness.drain()
+    assert results == [2, None]
     assert check(readiness) == [None]
-    assert probed.searched == []
+    assert probed.searched == ["甲"] and set(results[1:]) == {None}
+
+
+def test_a_probe_that_ends_while_the_process_drains_does_not_make_it_ready(probed: Probed) -> None:
+    results: list[int | None] = []
+    readiness = Readiness(probed, on_result=results.append)  # type: ignore[arg-type]
+    probed.gate.clear()
+    with readiness.watching():
+        until(lambda: probed.searched == ["甲"])
+    assert results and set(results) == {None}
+    known = len(results)
+    probed.gate.set()
+    until(lambda: len(results) > known)
+    assert set(results) == {None}
+
+
+def test_the_figures_know_whether_it_is_ready_though_nobody_asks(probed: Probed) -> None:
+    results: list[int | None] = []
+    readiness = Readiness(probed, kept=0.01, patience=0.05, on_result=results.append)  # type: ignore[arg-type]
+    with readiness.watching(seconds=0.02):
+        until(lambda: results[-1:] == [2])
+        probed.gate.clear()
+        until(lambda: results[-1:] == [None])
+        probed.gate.set()
+        until(lambda: results[-1:] == [2])
+    assert results[-1] is None
+    assert not any(thread.name == "watch" for thread in threading.enumerate())
