@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
+from tqdm import auto, tqdm
 
 _EVENTS = ("open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "shutil.rmtree")
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
@@ -81,7 +81,9 @@ def in_child(act: Callable[[], object], *, after: Callable[[int], None] = lambda
         code = 1
         try:
             # tqdm, which bm25s counts with, has a lock for all forks of a process: one that is killed would keep it.
-            tqdm.set_lock(threading.RLock())
+            # A class that was used before the fork has it to itself.
+            for kind in (tqdm, auto.tqdm):
+                kind.set_lock(threading.RLock())
             act()
             code = 0
         except BaseException:  # noqa: BLE001 - a child never returns into the test
