@@ -12,6 +12,9 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
+from gradio.route_utils import FnIndexInferError
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from corpus.lexicons import load_glossary
 from corpus.messages import message, messages
@@ -21,10 +24,11 @@ from retrieval.gloss import Glosser
 from retrieval.question import well_formed
 from retrieval.stages import recording
 from web.evidence import make_evidence
-from web.language import HTML_LANG, LANGUAGES
-from web.problems import AnswerFailedError, answering, log_failure, note_problem, unavailable_kind
+from web.language import HTML_LANG, LANGUAGES, negotiate_language
+from web.problems import AnswerFailedError, answering, log_failure, note_problem, problem_response, unavailable_kind
 from web.render import ask_buttons, render_turn
 from web.schema import MAX_HISTORY_TURNS, MAX_QUESTION_CHARACTERS
+from web.security import CALL_PATHS
 from web.suggestions import Suggestions, near_apps
 
 if TYPE_CHECKING:
@@ -57,6 +61,10 @@ UNAVAILABLE_WORDS = {
 EXAMPLES = ("delete", "contact", "share", "compare")
 
 
+class MisfitError(ValueError):
+    """A call that the page never makes: too long, of another page's shape. It carries no text that was sent."""
+
+
 class Desk:
     """Answers the page's calls: what `Assistant` says, as HTML, with what the page offers beside it."""
 
@@ -77,23 +85,28 @@ class Desk:
         :param app: the picked app, empty to go by question and history.
         :param history: earlier turns, oldest first, each with ``question`` and ``app``.
         :param all_apps: leave out the apps that question and history name.
-        :raises ValueError: if question or history are longer than the page lets them be.
+        :raises MisfitError: if question or history are longer than the page lets them be, or not of its shape.
         :raises AnswerFailedError: if something breaks; the page then says so.
         """
-        question = well_formed(question)
-        longest = max(map(len, (question, *(turn["question"] for turn in history))))
-        if longest > MAX_QUESTION_CHARACTERS or len(history) > MAX_HISTORY_TURNS:
-            raise ValueError(f"at most {MAX_QUESTION_CHARACTERS} characters and {MAX_HISTORY_TURNS} turns are allowed")
         try:
-            return {"asked": question, **self._answer(question, app, history, all_apps=all_apps)}
+            question = well_formed(question)
+            turns = [(well_formed(turn["question"]), well_formed(turn["app"] or "")) for turn in history]
+        except (TypeError, KeyError, AttributeError):
+            raise MisfitError("a question, an app or an earlier turn is of another shape; reload the page") from None
+        if max(map(len, (question, *(said for said, _ in turns)))) > MAX_QUESTION_CHARACTERS or (
+            len(turns) > MAX_HISTORY_TURNS
+        ):
+            raise MisfitError(f"at most {MAX_QUESTION_CHARACTERS} characters and {MAX_HISTORY_TURNS} turns are allowed")
+        try:
+            earlier = [Turn(said, named or None) for said, named in turns]
+            return {"asked": question, **self._answer(question, app, earlier, all_apps=all_apps)}
         except UnavailableError as exc:  # raised, Gradio would answer that the program broke
             kind = unavailable_kind(exc)
             note_problem(kind)
             return {"asked": question, "unavailable": UNAVAILABLE_WORDS[kind]}
 
-    def _answer(self, question: str, app: str, history: Sequence[dict[str, Any]], *, all_apps: bool) -> dict[str, Any]:
+    def _answer(self, question: str, app: str, turns: list[Turn], *, all_apps: bool) -> dict[str, Any]:
         with answering():
-            turns = [Turn(well_formed(turn["question"]), turn["app"] and well_formed(turn["app"])) for turn in history]
             if all_apps:
                 question = self._assistant.without_apps(question)
                 turns = [Turn(self._assistant.without_apps(turn.question)) for turn in turns]
@@ -157,24 +170,71 @@ class QuietBlocks(gr.Blocks):
 
         Gradio's own error quotes them, the question among them, and is printed.
 
-        :raises ValueError: if there are fewer inputs than the event takes.
+        :raises MisfitError: if there are fewer inputs than the event takes.
         """
         if len(inputs) < len(block_fn.inputs):
-            raise ValueError(f"the event takes {len(block_fn.inputs)} inputs, the page sent {len(inputs)}; reload it")
+            raise MisfitError(f"the event takes {len(block_fn.inputs)} inputs, the page sent {len(inputs)}; reload it")
+
+    async def preprocess_data(self, *arguments: Any, **options: Any) -> Any:
+        """Read a call's inputs.
+
+        :raises MisfitError: if one is none that the page's controls can have, as a name that the picker lacks.
+        """
+        try:
+            return await super().preprocess_data(*arguments, **options)
+        except Exception:  # noqa: BLE001 - whatever it is, it is about what was sent, and quotes it
+            raise MisfitError("an input is none of the page's; reload it") from None
 
     async def process_api(self, *arguments: Any, **options: Any) -> dict[str, Any]:
         """Run a call; where it breaks, say so without the words that Gradio would print, which may be a question's.
 
-        Its own errors quote what was sent: a name that the picker does not have, say.
+        Its own errors quote what was sent: a name that the picker does not have, say. A caller's mistake is left to
+        :class:`CallRefusals`.
         """
         try:
             result: dict[str, Any] = await super().process_api(*arguments, **options)
+        except MisfitError:
+            options["request"].request.state.is_misfit = True
+            raise gr.Error(message("api.invalid_title", "zh"), visible=False, print_exception=False) from None
         except Exception as exc:  # noqa: BLE001 - raised again, without its message
             if not isinstance(exc, AnswerFailedError):  # those are in the log
                 log_failure(exc)
             note_problem("failed")
             raise gr.Error(message("api.failed", "zh"), visible=False, print_exception=False) from None
         return result
+
+
+class CallRefusals:
+    """ASGI middleware that refuses a call which does not fit as our own routes do; Gradio has one 500 for all."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "").removeprefix(scope.get("root_path", ""))
+        if scope["type"] != "http" or not CALL_PATHS.fullmatch(path):
+            await self.app(scope, receive, send)
+            return
+        state = scope.setdefault("state", {})
+        held: list[Message] = []
+
+        async def hold_failure(sent: Message) -> None:
+            if held or (sent["type"] == "http.response.start" and sent["status"] == 500):
+                held.append(sent)
+            else:
+                await send(sent)
+
+        try:
+            await self.app(scope, receive, hold_failure)
+        except (KeyError, FnIndexInferError):  # an event that the page does not have; all else is caught inside
+            state["is_misfit"] = True
+        if state.get("is_misfit"):
+            language = negotiate_language(Headers(scope=scope).get("accept-language"))
+            values = {"problems": f"data: {message('api.reason_other', language)}", "allowed": "fn_index, data"}
+            await problem_response("invalid", 422, language, **values)(scope, receive, send)
+            return
+        for one in held:
+            await send(one)
 
 
 def build_chat(assistant: Assistant) -> gr.Blocks:
@@ -255,6 +315,7 @@ def build_chat(assistant: Assistant) -> gr.Blocks:
 
 def mount_chat(app: FastAPI, assistant: Assistant) -> None:
     """Put the chat page at the root of ``app``, behind every route that ``app`` has already."""
+    app.add_middleware(CallRefusals)
     gr.mount_gradio_app(
         app,
         build_chat(assistant),

@@ -417,7 +417,7 @@ def test_text_made_to_take_long_is_refused_or_answered_soon(assistant: Assistant
                 ),
             ):
                 status = client.post(path, json=body).status_code
-                assert status in (200, 413, 422) or (status == 500 and "gradio" in path and len(sent) > 500), path
+                assert status in (200, 413, 422), path
         for path in ("/read/", "/profile/", "/api/v1/policies/"):
             assert client.get(path + quote(text[:2000], safe="")).status_code in (404, 414, 422)
         assert time.monotonic() - begun < 60  # twenty times what it takes

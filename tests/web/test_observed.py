@@ -81,7 +81,9 @@ def test_what_is_refused_or_fails_is_counted_by_its_kind(client: Any) -> None:
         assert counted[f'wentiao_problems_total{{kind="{kind}"}}'] == count
     assert counted['wentiao_requests_total{method="POST",route="/api/v1/ask",status="503"}'] == 2
     assert counted['wentiao_requests_total{method="other",route="/api/v1/ask",status="405"}'] == 1
-    assert len([name for name in counted if name.startswith("wentiao_problems_total")]) == 4  # none of the examples
+    assert (
+        len([name for name, count in counted.items() if count and "problems_total" in name]) == 4
+    )  # none of the examples
 
 
 def test_what_breaks_in_the_midst_is_a_failure_and_no_client_that_went_away(
@@ -108,6 +110,29 @@ def test_the_log_says_whose_token_a_program_used(caplog: pytest.LogCaptureFixtur
     client.get("/healthz", headers={"authorization": "Bearer secret"})  # needs none
     told = [record.fields for record in caplog.records if record.name == "web.observed"]  # type: ignore[attr-defined]
     assert [(one["status"], one.get("client")) for one in told] == [(200, "newsroom"), (401, None), (200, None)]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        {"fn_index": 0, "data": ["问" * 600, "", [], False]},
+        {"fn_index": 0, "data": ["怎么注销", "", [{"question": "问", "app": ""}] * 11, False]},
+        {"fn_index": 0, "data": ["怎么注销", "", ["turn"], False]},
+        {"fn_index": 0, "data": ["怎么注销", "", [{"question": 7, "app": ""}], False]},
+        {"fn_index": 0, "data": ["怎么注销", "no such app", [], False]},
+        {"fn_index": 0, "data": ["怎么注销"]},
+        {"fn_index": 99, "data": ["怎么注销"]},
+        {"data": ["怎么注销"]},
+    ],
+)
+def test_a_call_that_the_page_never_makes_is_refused_and_is_no_fault_of_ours(
+    client: Any, caplog: pytest.LogCaptureFixture, call: dict[str, Any]
+) -> None:
+    refused = client.post("/gradio_api/run/predict", json=call)
+    assert (refused.status_code, refused.json()["type"]) == (422, "urn:wentiao:problem:invalid")
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+    counted = {name: count for name, count in figures(client).items() if count and "problems_total" in name}
+    assert counted == {'wentiao_problems_total{kind="invalid"}': 1.0}
 
 
 def test_the_figures_are_not_on_the_site(client: Any) -> None:
