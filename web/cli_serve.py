@@ -76,16 +76,19 @@ def serve(settings: Settings, host: str, port: int, root_path: str, workers: int
     return True
 
 
-def serve_tools(settings: Settings, assistant: Callable[[], Assistant], host: str, port: int, root_path: str) -> None:
+def serve_tools(
+    settings: Settings, assistant: Callable[[TimeLimit], Assistant], host: str, port: int, root_path: str
+) -> None:
     """Serve the tools of the Model Context Protocol over HTTP until stopped.
 
-    :param assistant: opens the one that answers, once the address is taken.
+    :param assistant: opens the one that answers in the time that it is given, once the address is taken.
     """
     from web.listening import bound_address
     from web.mcp import serve_http
 
+    set_up_logging(settings.log, settings.log_level)
     with bound_address(host, port, settings.language) as sockets:
-        serve_http(assistant(), sockets, web_settings(settings, host, root_path))
+        serve_http(assistant(TimeLimit(settings.answer_seconds)), sockets, web_settings(settings, host, root_path))
 
 
 def web_settings(settings: Settings, host: str, root_path: str) -> WebSettings:

@@ -145,12 +145,22 @@ def create_http_app(assistant: Assistant, settings: WebSettings) -> FastAPI:
     from fastapi import FastAPI
 
     from web.api import add_problem_handlers
+    from web.metrics import Metrics
+    from web.observed import Observed
+    from web.readiness import Readiness
     from web.server import add_wall
 
     app = FastAPI(openapi_url=None)
     app.router.routes.append(Route("/mcp", McpEndpoint(assistant), methods=["POST"]))
     add_problem_handlers(app)
     add_wall(app, settings)
+    app.add_middleware(
+        Observed,
+        assistant=assistant,
+        metrics=Metrics(),
+        readiness=Readiness(assistant),
+        root_path=settings.root_path,
+    )
     return app
 
 

@@ -16,12 +16,16 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp_types import CallToolResult
 from starlette.testclient import TestClient
 
+from retrieval.limit import TimeLimit
+from web.cli_serve import serve_tools
 from web.mcp import create_http_app
 from web.security import choose_hosts
 from web.server import WebSettings
+from web.settings import Settings
 
 from .application import served
 from .fakes import FakeAssistant
+from .whole import free_port
 
 QUESTION = "津心办怎么注销账号？"
 TOOLS = ["ask_policy", "search_policies", "list_apps", "compare_apps"]
@@ -205,3 +209,26 @@ def test_the_tools_alone_are_served_without_the_chat(fake: FakeAssistant) -> Non
     for path in ("/", "/api/v1/apps"):
         response = client.get(path)
         assert (response.status_code, response.json()["type"]) == (404, "urn:wentiao:problem:not-found")
+
+
+def test_the_tools_alone_are_logged_and_have_a_limit_of_time(
+    fake: FakeAssistant, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    limits: list[float] = []
+    logs: list[object] = []
+
+    def opened(limit: TimeLimit) -> Any:
+        limits.append(limit.seconds)
+        return fake
+
+    def served(assistant: Any, sockets: Any, web: WebSettings) -> None:
+        client = TestClient(create_http_app(assistant, web))
+        assert client.post("/mcp", json={}).headers["x-request-id"]
+
+    monkeypatch.setattr("web.mcp.serve_http", served)
+    monkeypatch.setattr("web.cli_serve.set_up_logging", lambda *given: logs.append(given))
+    with caplog.at_level("INFO"):
+        serve_tools(Settings(answer_seconds=7, log="json"), opened, "127.0.0.1", free_port(), "")
+    assert limits == [7.0] and logs == [("json", "info")]
+    [record] = [one for one in caplog.records if one.getMessage() == "request"]
+    assert record.fields["route"] == "/mcp"  # type: ignore[attr-defined]
