@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis.core
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from corpus.datatypes import Policy
 from corpus.lexicons import load_glossary, load_known_apps
@@ -31,6 +34,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Name the marker that goes with `always_true`."""
     config.addinivalue_line("markers", "damages: damages an index on purpose; its answers are not checked")
+    # What hypothesis makes up is always the same, and under --soak other each time, from a seed that is printed.
+    settings.register_profile("same", derandomize=True)
+    settings.register_profile("soak", derandomize=False)
+    settings.load_profile("soak" if config.getoption("--soak") else "same")
+    if config.getoption("--soak") and config.getoption("--hypothesis-seed") is None:
+        hypothesis.core.global_force_seed = random.SystemRandom().getrandbits(32)
+
+
+def seed_line(config: pytest.Config) -> str | None:
+    """Return what makes ``--soak`` try the same again; ``None`` without it."""
+    if not config.getoption("--soak"):
+        return None
+    given = config.getoption("--hypothesis-seed")
+    return f"soak: --hypothesis-seed={hypothesis.core.global_force_seed if given is None else given}"
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Tell the seed before hours are spent, however quiet pytest is."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None and (line := seed_line(session.config)):
+        reporter.write_line(line)
 
 
 @pytest.fixture(autouse=True)

@@ -107,7 +107,7 @@ def anyone(request: pytest.FixtureRequest, shipped: Shelf) -> Assistant:
 
 @pytest.mark.faults
 def test_any_question_is_answered_or_declined(anyone: Assistant, amount: Callable[[int, int], int]) -> None:
-    @settings(max_examples=amount(60, 20_000), deadline=None, derandomize=True, suppress_health_check=QUIET)
+    @settings(max_examples=amount(60, 20_000), deadline=None, suppress_health_check=QUIET)
     @given(text, app, history, st.integers(1, 50))
     def ask(question: str, app: str | None, history: Sequence[Turn | str], top_k: int) -> None:
         answer = anyone.ask(question, app=app, history=history, top_k=top_k)
@@ -121,7 +121,7 @@ def test_any_question_is_answered_or_declined(anyone: Assistant, amount: Callabl
 
 @pytest.mark.faults
 def test_any_query_is_searched_and_compared(assistant: Assistant, amount: Callable[[int, int], int]) -> None:
-    @settings(max_examples=amount(40, 10_000), deadline=None, derandomize=True, suppress_health_check=QUIET)
+    @settings(max_examples=amount(40, 10_000), deadline=None, suppress_health_check=QUIET)
     @given(text, app, st.lists(st.one_of(st.sampled_from(APPS), st.text(max_size=8)), max_size=4), st.integers(1, 2000))
     def search(query: str, app: str | None, apps: list[str], top_k: int) -> None:
         try:
@@ -168,7 +168,7 @@ def test_a_name_is_found_whatever_stands_around_it(shipped: Shelf, amount: Calla
 def test_resolution_never_breaks_and_strips_only_what_it_found(
     shipped: Shelf, amount: Callable[[int, int], int]
 ) -> None:
-    @settings(max_examples=amount(300, 50_000), deadline=None, derandomize=True, suppress_health_check=QUIET)
+    @settings(max_examples=amount(300, 50_000), deadline=None, suppress_health_check=QUIET)
     @given(text.map(lambda made: made.encode(errors="replace").decode()))
     def resolve(made: str) -> None:
         found = shipped.resolver.resolve(made)
@@ -227,7 +227,7 @@ def test_every_fact_stands_in_the_text_where_it_says(amount: Callable[[int, int]
     )
     body = st.lists(st.one_of(st.sampled_from(pieces), st.text(max_size=5)), max_size=25).map("".join)
 
-    @settings(max_examples=amount(300, 60_000), deadline=None, derandomize=True, suppress_health_check=QUIET)
+    @settings(max_examples=amount(300, 60_000), deadline=None, suppress_health_check=QUIET)
     @given(body, st.integers(0, 1000))
     def find(made: str, offset: int) -> None:
         found = find_facts(made, offset=offset)

@@ -246,7 +246,7 @@ CASES += [(*operation, GenerationMode.NEGATIVE) for operation in MISFITS]
 @pytest.mark.parametrize(("path", "method", "mode"), CASES)
 def test_nothing_undocumented_is_answered(described_api: Any, path: str, method: str, mode: GenerationMode) -> None:
     @given(case=described_api[path][method].as_strategy(generation_mode=mode))
-    @settings(max_examples=20, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=20, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     def drive(case: Any) -> None:
         case.call_and_validate()
 
