@@ -120,11 +120,15 @@ def forget_process(process: int | None) -> None:
         mark_process_dead(process)  # type: ignore[no-untyped-call]
 
 
+class FiguresError(ValueError):
+    """An address for the figures that cannot be listened on; the message names the setting, the address and why."""
+
+
 @contextmanager
 def exposed(address: tuple[str, int] | None, registry: CollectorRegistry) -> Iterator[None]:
     """Give the figures of ``registry`` to whoever asks at ``address``, host and port; without one nobody can.
 
-    :raises OSError: if the address cannot be listened on.
+    :raises FiguresError: if the address cannot be listened on.
     """
     if address is None:
         yield
@@ -132,7 +136,10 @@ def exposed(address: tuple[str, int] | None, registry: CollectorRegistry) -> Ite
     from prometheus_client import start_http_server
 
     host, port = address
-    server, thread = start_http_server(port, host, registry)
+    try:
+        server, thread = start_http_server(port, host, registry)
+    except OSError as error:
+        raise FiguresError(f"WENTIAO_METRICS: {host}:{port}: {error.strerror or type(error).__name__}") from error
     try:
         yield
     finally:
@@ -145,7 +152,7 @@ def exposed(address: tuple[str, int] | None, registry: CollectorRegistry) -> Ite
 def exposed_together(address: tuple[str, int] | None) -> Iterator[None]:
     """Give the figures of all processes that are started meanwhile, added up; what one counted stays when it ends.
 
-    :raises OSError: if the address cannot be listened on.
+    :raises FiguresError: if the address cannot be listened on.
     """
     if address is None:
         yield

@@ -11,6 +11,7 @@ from corpus.messages import message
 from retrieval.datatypes import Language
 from web.cli import EXIT_USAGE
 from web.listening import AddressError, bound_address, shown_address
+from web.metrics import FiguresError, Metrics, exposed
 
 
 @pytest.fixture
@@ -97,6 +98,15 @@ def test_a_server_that_cannot_begin_says_so_before_it_opens_anything_and_tells_n
         assert composition.main([*arguments, "--port", str(taken)]) == EXIT_USAGE
         told = message("settings.port_in_use", "en", host="127.0.0.1", port=taken)
         assert capsys.readouterr() == ("", f"wentiao: {told}\n")
+
+
+def test_a_port_of_the_figures_in_use_is_not_taken_for_the_sites(taken: int, free: int) -> None:
+    with (
+        pytest.raises(FiguresError, match=f"WENTIAO_METRICS: 127.0.0.1:{taken}: Address already in use"),
+        bound_address("127.0.0.1", free, "en"),
+        exposed(("127.0.0.1", taken), Metrics().registry),
+    ):
+        pass
 
 
 def test_an_address_is_shown_as_a_browser_takes_it() -> None:
