@@ -10,12 +10,13 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 import uvicorn
@@ -25,6 +26,8 @@ from index.encoder import FakeEncoder
 from index.store import build_index
 from web.connections import ConnectionLimits, Connections
 from web.server import uvicorn_settings
+
+Result = TypeVar("Result")
 
 ROOT = Path(__file__).parents[2]
 WAYS = {f"应用{number}": f"我的-设置-注销{number}" for number in range(10)}
@@ -191,6 +194,12 @@ def assert_answered(told: Counter[str]) -> None:
     assert told["right"] > 0
 
 
+def run_apart(work: Coroutine[Any, Any, Result]) -> Result:
+    """Run ``work`` in a thread of its own: Playwright keeps a loop running in the main one once a page was tested."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
+
+
 @pytest.mark.faults
 def test_stalled_connections_of_each_kind_end_and_cost_nobody_an_answer(
     index: Path, amount: Callable[[int, int], int], capsys: pytest.CaptureFixture[str]
@@ -205,16 +214,16 @@ def test_stalled_connections_of_each_kind_end_and_cost_nobody_an_answer(
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, needed), hard))
     try:
         with started(index) as (process, port):
-            asyncio.run(storm(port, 5, list(KINDS)))  # what is made once
+            run_apart(storm(port, 5, list(KINDS)))  # what is made once
             time.sleep(1)
             files = descriptors(process)
             sizes: list[int] = []
             for _ in range(2):
                 told: Counter[str] = Counter()
                 for kinds in storms:
-                    told += asyncio.run(storm(port, each, kinds))
+                    told += run_apart(storm(port, each, kinds))
                 if not together:  # more than may be open: those that idle longest make room
-                    surplus = asyncio.run(storm(port, each, list(KINDS)))
+                    surplus = run_apart(storm(port, each, list(KINDS)))
                     with capsys.disabled():
                         sys.stderr.write(f"\n{each} of each kind at once: {dict(surplus)}\n")
                     # Who asks shares this process with the storm, and is closed too where it takes seconds to send.
@@ -313,7 +322,7 @@ def test_where_all_are_taken_the_one_idle_for_longest_makes_room() -> None:
             assert [wire.is_closing() for wire in (first, second, third, fourth)] == [False, True, False, False]
             assert len(connections.open) == 3
 
-    asyncio.run(run())
+    run_apart(run())
 
 
 def test_where_all_are_being_answered_one_more_is_told_to_come_again() -> None:
@@ -336,7 +345,7 @@ def test_where_all_are_being_answered_one_more_is_told_to_come_again() -> None:
             assert refused.is_closing() and refused.sent.count(b"HTTP/1.1") == 1
             assert len(connections.open) == 1
 
-    asyncio.run(run())
+    run_apart(run())
 
 
 def test_one_that_has_just_come_is_not_closed_for_the_next() -> None:
@@ -350,7 +359,7 @@ def test_one_that_has_just_come_is_not_closed_for_the_next() -> None:
             for wire in (first, second):
                 wire.close()
 
-    asyncio.run(run())
+    run_apart(run())
 
 
 @pytest.mark.parametrize(
@@ -374,7 +383,7 @@ def test_one_address_has_so_many_connections_and_others_keep_theirs(addresses: l
                 wire.close()
             assert not connections.open and not connections.waiting and not connections._by_client
 
-    asyncio.run(run())
+    run_apart(run())
 
 
 def test_every_way_of_serving_has_the_limits_and_believes_named_proxies_alone() -> None:
