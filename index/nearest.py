@@ -183,10 +183,11 @@ class ApproximateUnits:
             # Mapped, so that several processes share it; on Windows FAISS cannot, and takes no such path either.
             if os.name == "nt":
                 return cls(faiss.deserialize_index(np.fromfile(content, np.uint8)), segments)
-            index = faiss.read_index(str(content), faiss.IO_FLAG_MMAP)
+            index: Any = faiss.read_index(str(content), faiss.IO_FLAG_MMAP)
             # FAISS's threads that read ahead would go on after the search, and so after the file was found written to:
             # a page that is there no more ends the process.
-            faiss.downcast_InvertedLists(index.invlists).prefetch_nthread = 0
+            lists: Any = faiss.downcast_InvertedLists(index.invlists)
+            lists.prefetch_nthread = 0
             return cls(index, segments)
         return None
 
