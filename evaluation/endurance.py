@@ -33,8 +33,7 @@ from typing import TextIO
 import numpy as np
 
 from corpus.datatypes import Policy
-from evaluation.load import BUSY, Key, key_of, make_request, read_whole_response
-from evaluation.questions import load_questions
+from evaluation.load import BUSY, Key, ask_alone, key_of, make_request, read_whole_response
 from evaluation.serving import ROOT, Server, serving, wait_for_calm
 from index.encoder import Encoder, load_encoder
 from index.maintain import add_policies, remove_apps
@@ -195,9 +194,7 @@ def main(arguments: Sequence[str]) -> int:
     out = sys.stdout
 
     encoder = load_encoder()
-    assistant = Assistant.open(options.index, encoder=encoder)
-    questions = [one for one in load_questions(options.data / "questions" / "dev") if one.app in set(assistant.apps())]
-    expected = [key_of(assistant.ask(one.question, app=one.app).to_dict()) for one in questions]
+    questions, expected = ask_alone(Assistant.open(options.index, encoder=encoder), options.data)
     requests = [make_request(one) for one in questions]
     with tempfile.TemporaryDirectory(prefix="wentiao-endurance-") as folder:
         index = Path(folder) / "index"

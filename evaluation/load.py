@@ -27,7 +27,7 @@ from evaluation.serving import serving, wait_for_calm
 from index.encoder import Encoded, Encoder, Progress, load_encoder
 from index.engine import core_count
 from index.store import Generation, open_default, open_generation
-from retrieval import Answer, Assistant
+from retrieval import Assistant
 from retrieval.query import Glossary, understand
 from retrieval.question import detect_language
 from retrieval.rerank import load_reranker
@@ -193,6 +193,13 @@ def make_request(question: Question) -> bytes:
     return f"{head}\r\n\r\n".encode() + body
 
 
+def ask_alone(assistant: Assistant, data: Path) -> tuple[list[Question], list[Key]]:
+    """Return the dev questions about the apps of the index, and what each is answered when nothing else is asked."""
+    apps = set(assistant.apps())
+    questions = [one for one in load_questions(data / "questions" / "dev") if one.app in apps]
+    return questions, [key_of(assistant.ask(one.question, app=one.app).to_dict()) for one in questions]
+
+
 def describe(replies: Sequence[Reply], seconds: float, expected: Sequence[Key]) -> dict[str, float]:
     """Return what came of a run: answers a second, percentiles of their milliseconds, and how many were not right.
 
@@ -250,10 +257,7 @@ def main(arguments: Sequence[str]) -> int:
     out = sys.stdout
 
     encoder = load_encoder()
-    assistant = Assistant.open(options.index, encoder=encoder)
-    questions = [one for one in load_questions(options.data / "questions" / "dev") if one.app in set(assistant.apps())]
-    alone: list[Answer] = [assistant.ask(one.question, app=one.app) for one in questions]
-    expected = [key_of(answer.to_dict()) for answer in alone]
+    questions, expected = ask_alone(Assistant.open(options.index, encoder=encoder), options.data)
     order = random.Random(options.seed).choices(range(len(questions)), k=options.questions)
     requests = [make_request(one) for one in questions]
     out.write(

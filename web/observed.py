@@ -16,6 +16,7 @@ from web.logs import choose_request_id, request_id
 from web.metrics import Metrics
 from web.problems import noting_problems
 from web.readiness import Readiness
+from web.security import path_below
 
 if TYPE_CHECKING:
     from retrieval import Assistant
@@ -99,10 +100,7 @@ class Observed:
             raise
         finally:
             seconds = perf_counter() - began
-            path = scope["path"]
-            if self.root_path and f"{path}/".startswith(f"{self.root_path}/"):
-                path = path[len(self.root_path) :] or "/"
-            route, method = template_of(path), scope["method"]
+            route, method = template_of(path_below(self.root_path, scope["path"])), scope["method"]
             degraded = in_order(failed)
             self.metrics.note_request(route, method, status, seconds, times, degraded)
             kinds = [] if route in DESCRIBED else problems

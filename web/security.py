@@ -98,6 +98,17 @@ def is_foreign(headers: Headers) -> bool:
         return True
 
 
+def path_below(root_path: str, path: str) -> str:
+    """Return ``path`` below the sub-path that a proxy puts the site under, which it may have stripped already.
+
+    >>> path_below("/wentiao", "/wentiao/read/a"), path_below("/wentiao", "/read/a"), path_below("", "/")
+    ('/read/a', '/read/a', '/')
+    """
+    if f"{path}/".startswith(f"{root_path}/"):
+        return path[len(root_path) :] or "/"
+    return path
+
+
 class SecurityMiddleware:
     """ASGI middleware: the names we answer to, an allow-list of paths, a limit on bodies, no foreign writes,
     headers on every response.
@@ -134,9 +145,7 @@ class SecurityMiddleware:
         if scope["type"] != "http":  # the page opens no web socket
             await send({"type": "websocket.close", "code": 1008})
             return
-        path = scope["path"]
-        if f"{path}/".startswith(f"{self.root_path}/"):
-            path = path[len(self.root_path) :] or "/"
+        path = path_below(self.root_path, scope["path"])
         scope = {**scope, "root_path": self.root_path, "path": self.root_path + path}
         headers = Headers(scope=scope)
         method = scope["method"]
