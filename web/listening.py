@@ -71,7 +71,9 @@ def _bind(host: str, port: int, language: Language) -> list[socket.socket]:
 
 
 def _bound(family: socket.AddressFamily, address: tuple[object, ...]) -> socket.socket:
-    own = socket.socket(family, socket.SOCK_STREAM)
+    # asyncio sends at once (TCP_NODELAY) only where it is told that this is TCP: else the body of an answer waited
+    # 40 ms, on a connection that is used again, for the client to acknowledge its head.
+    own = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if os.name == "posix":  # for what the server before left half closed; on Windows two would share the port
             own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -107,6 +108,26 @@ def test_a_port_of_the_figures_in_use_is_not_taken_for_the_sites(taken: int, fre
         exposed(("127.0.0.1", taken), Metrics().registry),
     ):
         pass
+
+
+def test_what_is_sent_there_does_not_wait_to_be_acknowledged(free: int) -> None:
+    sends_at_once: list[bool] = []
+
+    async def ask() -> None:
+        def note(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            accepted = writer.get_extra_info("socket")
+            sends_at_once.append(bool(accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)))
+            writer.close()
+
+        with bound_address("127.0.0.1", free, "en") as [bound]:
+            async with await asyncio.start_server(note, sock=bound):
+                reader, writer = await asyncio.open_connection("127.0.0.1", free)
+                assert await reader.read() == b""
+                writer.close()
+                await writer.wait_closed()
+
+    asyncio.run(ask())
+    assert sends_at_once == [True]
 
 
 def test_an_address_is_shown_as_a_browser_takes_it() -> None:
