@@ -127,7 +127,7 @@ class SentenceEncoder:
         tokens = [np.empty((0, self.token_dimension), np.float32)] * len(texts)
         skipped = self._skipped[prompt]
         done = 0
-        for batch in batch_by_length([len(own) for own in ids]):
+        for batch in batch_by_length([self._engine.padded_length(len(own)) for own in ids]):
             vectors[batch], states = self._engine.forward([ids[i] for i in batch])
             if self._projection is not None:
                 # An empty text has its prompt alone.
@@ -144,7 +144,7 @@ class SentenceEncoder:
 def batch_by_length(lengths: Sequence[int]) -> Iterator[list[int]]:
     """Yield the positions of texts of like length, longest first, so that memory runs short at once or never.
 
-    Of all cuts of the sorted texts into passes it is the one that computes least: padded tokens, and so many more for
+    Lengths are those that texts are padded to. Of all cuts of the sorted texts into passes it is the one that computes least: padded tokens, and so many more for
     each pass as it costs to begin one.
 
     >>> list(batch_by_length([200, 3, 250, 2]))

@@ -46,6 +46,10 @@ class Engine(Protocol):
         """Return the token ids of each text, a special one first and last, no more than ``facts.max_length``."""
         ...
 
+    def padded_length(self, length: int) -> int:
+        """Return the length that a batch is padded to whose longest text has ``length`` tokens."""
+        ...
+
     def forward(self, ids: Sequence[Ids]) -> tuple[Floats, list[Floats]]:
         """Run one batch.
 

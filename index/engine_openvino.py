@@ -86,10 +86,14 @@ class OpenVinoEngine:
             return [self._tokenizer.encode(texts[0]).ids]
         return [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
 
+    def padded_length(self, length: int) -> int:
+        """Return ``length`` as a whole multiple; see :class:`index.engine.Engine`."""
+        return -(-length // LENGTH_STEP) * LENGTH_STEP
+
     def forward(self, ids: Sequence[Ids]) -> tuple[Floats, list[Floats]]:
         """Run one batch; see :class:`index.engine.Engine`. The pooled vector is the mean of the last states."""
         lengths = [len(own) for own in ids]
-        width = -(-max(lengths) // LENGTH_STEP) * LENGTH_STEP
+        width = self.padded_length(max(lengths))
         padded = np.zeros((len(ids), width), np.int32)
         mask = np.zeros((len(ids), width), np.float32)
         for row, own in enumerate(ids):

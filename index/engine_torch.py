@@ -54,6 +54,10 @@ class TorchEngine:
             ]
         return ids
 
+    def padded_length(self, length: int) -> int:
+        """Return ``length``; see :class:`index.engine.Engine`."""
+        return length
+
     def forward(self, ids: Sequence[Ids]) -> tuple[Floats, list[Floats]]:
         """Run one batch; see :class:`index.engine.Engine`."""
         import torch

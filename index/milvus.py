@@ -36,6 +36,7 @@ from index.errors import IndexMismatchError, StoreUnreachableError
 from index.manifest import index_id
 from index.nearest import Neighbour, best_first
 from index.tokens import Floats
+from index.turns import aside
 from index.vectors import without_password
 
 _T = TypeVar("_T")
@@ -398,7 +399,8 @@ class MilvusVectors:
         from pymilvus.exceptions import MilvusException, ParamError
 
         try:
-            yield self._connect()
+            with aside():
+                yield self._connect()
         except ParamError:
             raise  # ours: not what Milvus takes
         except (MilvusException, grpc.RpcError, grpc.FutureTimeoutError) as error:

@@ -17,6 +17,7 @@ from corpus.lexicons import Term, load_glossary, load_known_apps
 from corpus.messages import message
 from corpus.renderings import render_span
 from corpus.topics import Topic
+from index.turns import Turns, aside
 from retrieval.answer import answer_line, cite, distinct, facts_of, passage_of, stated_line
 from retrieval.apps import AppResolver, Resolution
 from retrieval.cells import Sounding
@@ -191,6 +192,7 @@ class Assistant:
         self._reranker = reranker
         self._topic_classifier = topic_classifier
         self._limit = limit
+        self._turns = Turns()
 
     @classmethod
     def open(
@@ -304,7 +306,7 @@ class Assistant:
             raise TypeError(f"question must be a string, got {type(question).__name__}")
         if top_k < 1:
             raise ValueError(f"top_k must be at least 1, got {top_k}")
-        with collecting() as failed:
+        with collecting() as failed, self._turns.taking():
             answer = self._ask(question, app, history, top_k)
         note_answer(answer.status)
         return replace(answer, degraded=in_order(failed))
@@ -806,7 +808,8 @@ class Assistant:
 
     def _compare(self, subjects: Sequence[str], sought: Sought) -> tuple[tuple[Row, ...], float]:
         """Return one row an app, and the confidence of the surest."""
-        judged = list(self._rows(subjects, sought, self._segments))
+        with aside():  # of two hundred apps it takes a second
+            judged = list(self._rows(subjects, sought, self._segments))
         return tuple(row for row, _ in judged), max((confidence for _, confidence in judged), default=0.0)
 
     def _rows(

@@ -5,18 +5,30 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from contextvars import ContextVar, copy_context
+from contextvars import Context, ContextVar, copy_context
+from dataclasses import dataclass, field
+from functools import partial
+from queue import Empty, SimpleQueue
 from time import monotonic
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
 from index.errors import TimedOutError
 
 # Calls that were left behind and run on. From here on nothing more is begun: each holds a thread, and what keeps so
 # many of them will keep the next.
 MOST_LEFT_BEHIND = 8
+IDLE_SECONDS = 60.0  # that a thread waits for the next call; making one takes a tenth of a millisecond
 
 _inside: ContextVar[bool] = ContextVar("inside a limit", default=False)
 _Result = TypeVar("_Result")
+
+
+@dataclass(eq=False)
+class _Call(Generic[_Result]):
+    call: Callable[[], _Result]
+    context: Context
+    reply: Future[_Result] = field(default_factory=Future)
+    is_left_behind: bool = False
 
 
 class TimeLimit:
@@ -31,6 +43,7 @@ class TimeLimit:
         self.seconds = seconds
         self._most_left_behind = most_left_behind
         self._left_behind = 0
+        self._idle: list[SimpleQueue[_Call[Any]]] = []  # of the threads that wait for a call, by what they are given
         self._lock = threading.Lock()
 
     @property
@@ -58,33 +71,48 @@ class TimeLimit:
         seconds = self.seconds if ending is None else ending - monotonic()
         if seconds <= 0:
             raise self._took_longer()
-        reply: Future[_Result] = Future()
-        context = copy_context()
-        context.run(_inside.set, True)
-        given_up = False
-
-        def work() -> None:
-            try:
-                result = context.run(call)
-            except BaseException as error:  # noqa: BLE001 - raised where it is waited for
-                reply.set_exception(error)
-            else:
-                reply.set_result(result)
-            with self._lock:
-                self._left_behind -= given_up
-
-        # A thread of its own: starting one takes a tenth of a millisecond, and a pool would wait for those that hang
-        # when the process ends.
-        threading.Thread(target=work, name="answer", daemon=True).start()
+        begun = _Call(call, copy_context())
+        begun.context.run(_inside.set, True)
+        self._begin(begun)
         try:
-            return reply.result(seconds)
+            return begun.reply.result(seconds)
         except TimeoutError:
             with self._lock:
-                if reply.done():  # at the last moment, or the call itself raised this
-                    return reply.result()
-                given_up = True
+                if begun.reply.done():  # at the last moment, or the call itself raised this
+                    return begun.reply.result()
+                begun.is_left_behind = True
                 self._left_behind += 1
             raise self._took_longer() from None
+
+    def _begin(self, begun: _Call[Any]) -> None:
+        with self._lock:
+            given = self._idle.pop() if self._idle else None
+        if given is None:
+            given = SimpleQueue()
+            # No pool of the library's: it would wait for those that hang when the process ends.
+            threading.Thread(target=self._work, args=(given,), name="answer", daemon=True).start()
+        given.put(begun)
+
+    def _work(self, given: SimpleQueue[_Call[Any]]) -> None:
+        """Do what is given, one call after another, until none has come for a while."""
+        while True:
+            try:
+                begun = given.get(timeout=IDLE_SECONDS)
+            except Empty:
+                with self._lock:
+                    if given not in self._idle:  # one comes after all
+                        continue
+                    self._idle.remove(given)
+                return
+            try:
+                tell = partial(begun.reply.set_result, begun.context.run(begun.call))
+            except BaseException as error:  # noqa: BLE001 - raised where it is waited for
+                tell = partial(begun.reply.set_exception, error)
+            with self._lock:
+                self._idle.append(given)  # whoever is told now finds this thread for the next call
+                self._left_behind -= begun.is_left_behind
+                tell()
+            del begun, tell  # nothing of a question is kept
 
     def _took_longer(self) -> TimedOutError:
         return TimedOutError(f"not answered within {self.seconds:g} seconds")
