@@ -144,8 +144,8 @@ class SentenceEncoder:
 def batch_by_length(lengths: Sequence[int]) -> Iterator[list[int]]:
     """Yield the positions of texts of like length, longest first, so that memory runs short at once or never.
 
-    Lengths are those that texts are padded to. Of all cuts of the sorted texts into passes it is the one that computes least: padded tokens, and so many more for
-    each pass as it costs to begin one.
+    Lengths are those that texts are padded to. Of all cuts of the sorted texts into passes it is the one that computes
+    least: padded tokens, and so many more for each pass as it costs to begin one.
 
     >>> list(batch_by_length([200, 3, 250, 2]))
     [[2, 0], [1, 3]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from io import BytesIO
@@ -105,9 +105,14 @@ class Segment:
         lexical = LexicalIndex.build(lexical_texts(clauses))
         return cls(name, policy, clauses, units, vectors, np.concatenate(tokens), starts, lexical)
 
-    def clause_tokens(self, ordinal: int) -> NDArray[np.float32]:
-        """Return the token vectors of a clause, unit rows of shape (tokens, token dimension)."""
-        return unpack_tokens(self.tokens[self.token_starts[ordinal] : self.token_starts[ordinal + 1]])
+    def clause_tokens(self, ordinals: Iterable[int]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Return the token vectors of clauses, one after another, and how many each has.
+
+        The vectors are unit rows of shape (tokens, token dimension).
+        """
+        starts = self.token_starts
+        packed = [self.tokens[starts[ordinal] : starts[ordinal + 1]] for ordinal in ordinals]
+        return unpack_tokens(np.concatenate(packed)), np.array([len(own) for own in packed])
 
     @cached_property
     def first_units(self) -> NDArray[np.int64]:

@@ -8,7 +8,7 @@ often policies are silent on what it asks. ``python -m training.reranker`` makes
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -79,26 +79,26 @@ class Reranker:
     def judge(self, question: EncodedText, ranking: Ranking) -> Judgement:
         """Score the best :data:`CANDIDATE_COUNT` clauses of ``ranking``."""
         ordinals = ranking.order[:CANDIDATE_COUNT]
-        clauses = [ranking.segment.clause_tokens(int(ordinal)) for ordinal in ordinals]
-        answers = self._score(question.tokens, clauses, stage_features(ranking, ordinals))
+        tokens, lengths = ranking.segment.clause_tokens(ordinals)
+        answers = self._score(question.tokens, tokens, lengths, stage_features(ranking, ordinals))
         silence = self._layers("silence", question.vector * np.float32(len(question.vector) ** 0.5))[0]
         return Judgement(ordinals, answers.round(2), round(float(silence), 2))
 
-    def _score(self, question: Floats, clauses: Sequence[Floats], features: Floats) -> Floats:
-        """Return the logit of each of ``clauses``, all in one computation: one by one they take half as long again.
+    def _score(self, question: Floats, tokens: Floats, lengths: NDArray[np.int64], features: Floats) -> Floats:
+        """Return the logit of each clause, all in one computation: one by one they take half as long again.
 
-        Arrays are of shape (question tokens, tokens of all clauses) and (question tokens, clauses, …).
+        ``tokens`` are those of the clauses one after another, ``lengths`` how many each has. Arrays are of shape
+        (question tokens, tokens of all clauses) and (question tokens, clauses, …).
         """
-        lengths = np.array([len(clause) for clause in clauses])
         ends = lengths.cumsum()
         starts = ends - lengths
-        similarities = question @ np.concatenate(clauses).T
+        similarities = question @ tokens.T
         best = np.maximum.reduceat(similarities, starts, axis=1)
         attention = np.exp((similarities - best.repeat(lengths, axis=1)) * np.exp(self._tensors["sharpness"]))
         attention /= np.add.reduceat(attention, starts, axis=1).repeat(lengths, axis=1)
         mean = np.add.reduceat(similarities * attention, starts, axis=1)
         aligned = np.stack(
-            [attention[:, start:end] @ clause for start, end, clause in zip(starts, ends, clauses, strict=True)], axis=1
+            [attention[:, start:end] @ tokens[start:end] for start, end in zip(starts, ends, strict=True)], axis=1
         )
         token, size = question[:, np.newaxis], np.float32(question.shape[1] ** 0.5)
         pairs = [size * token * aligned * size, size * np.abs(token - aligned), size * aligned]

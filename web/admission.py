@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from time import monotonic
+from typing import TYPE_CHECKING, Any
 
-from anyio import CapacityLimiter
+from anyio import CapacityLimiter, to_thread
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -14,9 +16,13 @@ from index.errors import OverloadedError
 from web.language import negotiate_language
 from web.problems import unavailable_response
 
-# Answers a second with 64 clients, quiet machine, runs in turns: 16 at once 115-132, 32 112-136, 64 121-124. Fewer
-# leave the encoder small batches, which cost more a text; more share one interpreter and end in no order.
-ANSWERING = 32
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+# Share of one large batch's speed that 64 clients get, runs in turns: 32 at once 0.57 and 0.59, 64 0.60 and 0.59. Fewer
+# leave the encoder small batches, which cost more a text.
+ANSWERING = 64
+OTHER_THREADS = 8  # for what is no question: the reader, the page's files
 MAX_QUESTIONS = 128  # answered or waiting: about two seconds' work of one process on two cores
 FIRST_SECONDS = 0.2  # that an answer takes, until some were measured
 SHARE = 0.1  # of a new measurement in the mean
@@ -28,9 +34,8 @@ class Admission:
 
     A question is every POST, and the GET of a profile, which asks a whole list of them. The chat page's small calls
     (what to ask of an app, which apps there are) go to the same address as its questions and are counted with them; the
-    page goes on without what they bring. All else goes by untouched, and finds threads of its own as long as
-    ``answering`` is less than anyio's pool has (40). What finds ``max_questions`` in here already gets a 503 with
-    ``Retry-After`` at once.
+    page goes on without what they bring. All else goes by untouched, and finds threads of its own
+    (:func:`threads_for`). What finds ``max_questions`` in here already gets a 503 with ``Retry-After`` at once.
     """
 
     def __init__(
@@ -78,6 +83,16 @@ class Admission:
     def retry_after(self) -> float:
         """The seconds that what is in here takes, by the mean of the answers so far."""
         return self.inside / self.answering * self._seconds
+
+
+@asynccontextmanager
+async def threads_for(
+    answering: int, inner: Callable[[FastAPI], AbstractAsyncContextManager[Any]], app: FastAPI
+) -> AsyncIterator[Any]:
+    """Run the application's own start and end, with threads for so many answers at once and for what else is asked."""
+    to_thread.current_default_thread_limiter().total_tokens = answering + OTHER_THREADS
+    async with inner(app) as state:
+        yield state
 
 
 def is_question(scope: Scope) -> bool:

@@ -14,7 +14,7 @@ from socket import socket
 from typing import TYPE_CHECKING, Any
 
 from index.errors import IndexMismatchError, IndexNotBuiltError, StoreUnreachableError
-from web.admission import ANSWERING, MAX_QUESTIONS, Admission
+from web.admission import ANSWERING, MAX_QUESTIONS, Admission, threads_for
 from web.draining import DRAIN_SECONDS, draining
 from web.files import files_version
 from web.limits import Limiter, Rates
@@ -118,7 +118,8 @@ def create_app(assistant: Assistant, settings: WebSettings) -> FastAPI:
     app.add_middleware(
         Observed, assistant=assistant, metrics=metrics, readiness=readiness, root_path=settings.root_path
     )
-    app.router.lifespan_context = partial(draining, readiness, settings.drain_seconds, app.router.lifespan_context)
+    lifespan = partial(threads_for, settings.answering, app.router.lifespan_context)
+    app.router.lifespan_context = partial(draining, readiness, settings.drain_seconds, lifespan)
     return app
 
 

@@ -82,8 +82,9 @@ def test_a_clause_keeps_the_token_vectors_of_what_is_embedded_for_it_up_to_the_l
     build_index([long], tmp_path, encoder)
     [segment] = open_generation(tmp_path, encoder.fingerprint).segments
     [expected] = encoder.encode_passages(["我们收集手机号码。用于注册账号。"]).tokens
-    np.testing.assert_allclose(segment.clause_tokens(0), expected, atol=0.01)
-    assert segment.clause_tokens(1).shape == (MAX_CLAUSE_TOKENS, 2)
+    tokens, counts = segment.clause_tokens([1, 0])
+    assert counts.tolist() == [MAX_CLAUSE_TOKENS, len(expected)]
+    np.testing.assert_allclose(tokens[MAX_CLAUSE_TOKENS:], expected, atol=0.01)
     assert segment.tokens.dtype == np.int8
 
 

@@ -173,3 +173,31 @@ def test_the_rows_of_a_comparison_have_the_time_of_one_answer_together(
     assert len(assistant.compare("注销", apps[:2])) == 2
     with pytest.raises(TimedOutError):
         assistant.compare("注销", apps)
+
+
+def test_calls_one_after_another_have_one_thread_and_those_at_once_one_each(gate: threading.Event) -> None:
+    limit = TimeLimit(LIMIT)
+    assert len({limit.run(threading.get_ident) for _ in range(20)}) == 1
+    with ThreadPoolExecutor(3) as pool:
+        here = threading.Barrier(3)
+        replies = [pool.submit(limit.run, lambda: (here.wait(LIMIT), threading.get_ident())[1]) for _ in range(3)]
+        assert len({reply.result(LIMIT) for reply in replies}) == 3
+
+
+def test_a_thread_that_nothing_comes_to_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("retrieval.limit.IDLE_SECONDS", SOON)
+    limit = TimeLimit(LIMIT)
+    thread = limit.run(threading.current_thread)
+    thread.join(LIMIT)
+    assert not thread.is_alive()
+    assert limit.run(threading.current_thread) is not thread
+
+
+def test_one_that_was_left_behind_serves_again_when_it_ends(gate: threading.Event) -> None:
+    limit = TimeLimit(SOON)
+    threads: list[threading.Thread] = []
+    with pytest.raises(TimedOutError):
+        limit.run(lambda: (threads.append(threading.current_thread()), gate.wait(LIMIT)))
+    gate.set()
+    wait_until_free(limit)
+    assert TimeLimit.run(limit, threading.current_thread) is threads[0]

@@ -83,7 +83,7 @@ def test_the_best_clauses_are_judged_as_in_training(segment, ranking, question, 
 
     judgement = reranker.judge(question, ranking)
     ordinals = ranking.order[:CANDIDATE_COUNT]
-    clauses = [torch.from_numpy(segment.clause_tokens(int(ordinal))) for ordinal in ordinals]
+    clauses = [torch.from_numpy(segment.clause_tokens([int(ordinal)])[0]) for ordinal in ordinals]
     width = max(map(len, clauses))
     padded = torch.stack([torch.nn.functional.pad(rows, (0, 0, 0, width - len(rows))) for rows in clauses])
     present = torch.stack([torch.arange(width) < len(rows) for rows in clauses])
