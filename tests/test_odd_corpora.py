@@ -238,12 +238,12 @@ def test_a_policy_of_rules_alone_is_refused(desk: Desk) -> None:
     "text",
     [
         "我们会收集您的手机号码用于注册账号" * 20_000,
-        ("我们会收集您的手机号码，用于注册账号。" * 20 + "\n") * 900,
+        ("我们会收集您的手机号码，用于注册账号。" * 20 + "\n") * 4_600,
         "一" * 300_000,
         "（" * 300_000,
         "以下：\n" + "(1)甲；" * 60_000,
     ],
-    ids=["a line of 1 MB without a mark", "1 MB of sentences", "a numeral of 1 MB", "brackets", "a list of 60,000"],
+    ids=["a line of 1 MB without a mark", "5 MB of sentences", "a numeral of 1 MB", "brackets", "a list of 60,000"],
 )
 def test_a_long_policy_is_added_and_asked(desk: Desk, text: str, amount: Callable[[int, int], int]) -> None:
     cut = text[: amount(60_000, len(text))]
