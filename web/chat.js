@@ -5,7 +5,6 @@ window.wentiao = (() => {
   const KEPT_TURNS = 30;
   const SENT_TURNS = 10; // what the server accepts
   const CALL = /\/run\/predict$/;
-  const REFUSALS = { overloaded: "busy", "rate-limited": "too_fast", "store-unreachable": "unreachable", "timed-out": "slow", "index-damaged": "damaged" }; // a problem's type -> what is said
   const replies = new WeakMap(); // of a turn's node
   let pending = null; // the question on its way: {question, app, allApps, node, call}
   let chosen = null; // {question, app, allApps} of a button, in place of what the controls hold
@@ -13,7 +12,8 @@ window.wentiao = (() => {
   // Half a letter, as the field's limit cuts one, would not come back as it went: it is replaced, as the server does.
   const whole = (text) => new TextDecoder().decode(new TextEncoder().encode(text));
   const byId = (id) => document.getElementById(id);
-  const words = (name) => byId(`wt-${name}-${document.documentElement.dataset.lang}`).content.textContent;
+  const template = (name) => byId(`wt-${name}-${document.documentElement.dataset.lang}`);
+  const words = (name) => template(name).content.textContent;
   const load = () => {
     try {
       return JSON.parse(sessionStorage.getItem(KEY)) || [];
@@ -223,7 +223,8 @@ window.wentiao = (() => {
   });
   const refusalOf = (body) => {
     try {
-      return REFUSALS[String(JSON.parse(body).type).split(":").pop()];
+      const kind = String(JSON.parse(body).type).split(":").pop().replaceAll("-", "_");
+      return template(kind) ? kind : undefined;
     } catch (error) {
       return undefined; // no problem of ours: something between here and the server broke
     }

@@ -25,7 +25,15 @@ from retrieval.question import well_formed
 from retrieval.stages import recording
 from web.evidence import make_evidence
 from web.language import HTML_LANG, LANGUAGES, negotiate_language
-from web.problems import AnswerFailedError, answering, log_failure, note_problem, problem_response, unavailable_kind
+from web.problems import (
+    REFUSAL_KINDS,
+    AnswerFailedError,
+    answering,
+    log_failure,
+    note_problem,
+    problem_response,
+    unavailable_kind,
+)
 from web.render import ask_buttons, render_turn
 from web.schema import MAX_HISTORY_TURNS, MAX_QUESTION_CHARACTERS
 from web.security import CALL_PATHS
@@ -38,26 +46,7 @@ if TYPE_CHECKING:
 
 LOCALES: dict[str, Language] = {"zh-CN": "zh", "zh-TW": "zh-Hant", "en": "en"}  # Gradio's names
 IDLE_QUEUE_SECONDS = 1.0
-SCRIPT_WORDS = (
-    "title",
-    "log_label",
-    "pending",
-    "failure",
-    "busy",
-    "too_fast",
-    "unreachable",
-    "slow",
-    "damaged",
-    "retry",
-    "copied",
-    "stop",
-)
-UNAVAILABLE_WORDS = {
-    "overloaded": "busy",
-    "timed_out": "slow",
-    "store_unreachable": "unreachable",
-    "index_damaged": "damaged",
-}
+SCRIPT_WORDS = ("title", "log_label", "pending", "failure", "retry", "copied", "stop", *REFUSAL_KINDS)
 EXAMPLES = ("delete", "contact", "share", "compare")
 
 
@@ -103,7 +92,7 @@ class Desk:
         except UnavailableError as exc:  # raised, Gradio would answer that the program broke
             kind = unavailable_kind(exc)
             note_problem(kind)
-            return {"asked": question, "unavailable": UNAVAILABLE_WORDS[kind]}
+            return {"asked": question, "unavailable": kind}
 
     def _answer(self, question: str, app: str, turns: list[Turn], *, all_apps: bool) -> dict[str, Any]:
         with answering():

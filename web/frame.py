@@ -19,7 +19,7 @@ from retrieval.datatypes import MAX_ROWS
 from retrieval.gloss import Glosser
 from web.files import files_version
 from web.language import HTML_LANG, LANGUAGES, request_language
-from web.problems import problem_response
+from web.problems import REFUSAL_KINDS, problem_response
 from web.render import Gloss, render_turn
 from web.schema import MAX_APPS, AppName, AskBody
 from web.sites import (
@@ -45,7 +45,8 @@ LAUNCHER_WORDS = ("title", "close", "unavailable")
 # What the chat says already is said here in the same words.
 CHAT_WORDS = (
     *("picker_label", "all_apps", "question_label", "placeholder", "send", "new_chat", "log_label"),
-    *("pending", "failure", "busy", "too_fast", "unreachable", "slow", "damaged", "retry", "copied", "privacy"),
+    *("pending", "failure", "retry", "copied", "privacy"),
+    *REFUSAL_KINDS,
 )
 DEMO_SOURCE = '"http://127.0.0.1:7860/widget.js" data-site="demo"'
 KEPT_AN_HOUR = {"cache-control": "public, max-age=3600"}

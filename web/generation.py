@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from web.repeating import repeated
 
 if TYPE_CHECKING:
     from retrieval import Assistant
@@ -47,26 +48,20 @@ def following(
 
     :param on_change: told of each new generation whether it is used, once for each reason that one is not.
     """
-    stopped = threading.Event()
+    failure = ""
 
     def follow() -> None:
-        failure = ""
-        while not stopped.wait(seconds):
-            try:
-                if assistant.refresh():
-                    _log.info("the index has a new generation; it answers from now on")
-                    on_change(True)
-                failure = ""
-            except Exception as error:  # noqa: BLE001 - a damaged file may raise anything; the next one is looked for
-                if (reason := f"{type(error).__name__}: {error}") != failure:
-                    failure = reason
-                    _log.error("the new generation of the index cannot be used, the one before answers: %s", failure)
-                    on_change(False)
+        nonlocal failure
+        try:
+            if assistant.refresh():
+                _log.info("the index has a new generation; it answers from now on")
+                on_change(True)
+            failure = ""
+        except Exception as error:  # noqa: BLE001 - a damaged file may raise anything; the next one is looked for
+            if (reason := f"{type(error).__name__}: {error}") != failure:
+                failure = reason
+                _log.error("the new generation of the index cannot be used, the one before answers: %s", failure)
+                on_change(False)
 
-    thread = threading.Thread(target=follow, name="index", daemon=True)
-    thread.start()
-    try:
+    with repeated(follow, every=seconds, name="index"):
         yield
-    finally:
-        stopped.set()
-        thread.join()

@@ -30,6 +30,9 @@ API_SUMMARY = (
     "GET /api/v1/profile?app={app}, GET /api/v1/clauses/{clause_id}, GET /api/v1/docs"
 )
 
+# What keeps a question from being looked at. The pages say each in words of their own, under the same names.
+REFUSAL_KINDS = ("overloaded", "rate_limited", "store_unreachable", "timed_out", "index_damaged")
+
 TITLES = {"not_json": "invalid"}
 
 # What pydantic calls a misfit -> the catalogue's word for it; every other one is `reason_other`.

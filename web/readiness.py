@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from index.errors import IndexMismatchError, UnavailableError
+from web.repeating import repeated
 
 if TYPE_CHECKING:
     from retrieval import Assistant
@@ -80,21 +81,11 @@ class Readiness:
 
         The process drains when this ends.
         """
-        stopped = threading.Event()
-
-        def look() -> None:
-            while not stopped.is_set():
-                anyio.run(self.check)
-                stopped.wait(seconds)
-
-        thread = threading.Thread(target=look, name="watch", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            stopped.set()
-            self.drain()
-            thread.join()
+        with repeated(lambda: anyio.run(self.check), every=seconds, name="watch"):
+            try:
+                yield
+            finally:
+                self.drain()  # or a probe that hangs would be waited for
 
     def _probe(self) -> None:
         apps: int | None = None

@@ -134,7 +134,7 @@ def test_a_store_that_does_not_answer_is_a_503_and_never_a_silent_policy(
     assert "milvus://h:1 did not answer" in caplog.text and "我的问题" not in caplog.text
 
 
-@pytest.mark.parametrize(("question", "why"), [("overloaded", "busy"), ("unreachable", "unreachable")])
+@pytest.mark.parametrize(("question", "why"), [("overloaded", "overloaded"), ("unreachable", "store_unreachable")])
 def test_the_chat_is_told_what_is_unavailable_and_gradio_prints_nothing(
     question: str, why: str, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -257,7 +257,7 @@ def test_a_page_that_is_refused_says_so_in_words_and_lets_one_ask_again(browser:
         refusals = [limited.post("/api/v1/ask", json=QUESTION) for _ in range(2)]
     refusal = refusals[1]
     assert refusal.status_code == 429
-    told = message("chat.too_fast", "zh")
+    told = message("chat.rate_limited", "zh")
 
     def refuse(route: Route) -> None:
         if is_refused:

@@ -196,8 +196,8 @@
   const fail = (asked, error) => {
     const stopped = error.name === "AbortError";
     const outside = error.problem === "app-outside-scope";
-    const said = { overloaded: "busy", "rate-limited": "too_fast", "store-unreachable": "unreachable", "timed-out": "slow", "index-damaged": "damaged" }[error.problem] || "failure";
-    const text = stopped ? words().stopped : outside ? error.message : words()[said];
+    const refused = words()[String(error.problem).replaceAll("-", "_")];
+    const text = stopped ? words().stopped : outside ? error.message : refused || words().failure;
     asked.node.querySelector(".wt-waiting").remove();
     const failure = asked.node.appendChild(element("div", `wt-answer ${stopped ? "wt-stopped" : "wt-failed"}`, ""));
     failure.append(element("p", "wt-text", text));
