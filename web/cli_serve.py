@@ -13,8 +13,8 @@ from corpus.messages import message, printable
 from retrieval import Assistant
 from retrieval.limit import TimeLimit
 from web.cli import ProgressBar
+from web.listening import bound_address, choose_hosts, shown_address
 from web.logs import set_up_logging
-from web.security import choose_hosts
 from web.settings import Settings
 
 if TYPE_CHECKING:
@@ -51,7 +51,6 @@ def opened_in_worker(settings: Settings) -> AbstractContextManager[Assistant]:
 def serve(settings: Settings, host: str, port: int, root_path: str, workers: int) -> bool:
     """Serve the web chat and the API until stopped; return whether that went well."""
     from index.engine import core_count
-    from web.listening import bound_address, shown_address
     from web.server import serve as serve_web
     from web.server import serve_many
 
@@ -83,7 +82,6 @@ def serve_tools(
 
     :param assistant: opens the one that answers in the time that it is given, once the address is taken.
     """
-    from web.listening import bound_address
     from web.mcp import serve_http
 
     set_up_logging(settings.log, settings.log_level)

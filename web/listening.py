@@ -1,16 +1,19 @@
-"""The address that a server listens on: taken before anything is opened, told once somebody answers there."""
+"""The address that a server listens on, taken before anything is opened, and the names that it answers to."""
 
 from __future__ import annotations
 
 import errno
 import os
+import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from corpus.messages import message, printable
 from retrieval.datatypes import Language
 
+LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
+HOST_NAME = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:]+\]")
 _NOT_HERE = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 """What the system says of an address that this machine has not, as ``::1`` where IPv6 is switched off."""
 _REASONS = {
@@ -42,6 +45,18 @@ def bound_address(host: str, port: int, language: Language) -> Iterator[list[soc
     finally:
         for one in sockets:
             one.close()
+
+
+def choose_hosts(bound: str, named: Sequence[str]) -> tuple[str, ...] | None:
+    """Return the hosts to answer for, ``None`` for any: those that the operator ``named``, and this machine's own.
+
+    A page whose name its owner points at 127.0.0.1 is of the same origin as what it finds there, so that nothing but
+    the name tells it apart (DNS rebinding). An address that others reach is open to them in any case.
+
+    :param bound: the address that is listened on.
+    """
+    is_loopback = bound.startswith("127.") or bound in ("localhost", "::1")
+    return (*LOOPBACK_HOSTS, *named) if is_loopback or named else None
 
 
 def _bind(host: str, port: int, language: Language) -> list[socket.socket]:

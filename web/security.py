@@ -37,8 +37,6 @@ ASK_PATHS = re.compile(r"/api/v1/(?:ask|search|compare)|/mcp|/widget/ask|/compar
 TOKEN_PATHS = re.compile(r"/api/v1/(?!(?:docs|openapi\.json)\Z).*|/mcp", re.DOTALL)  # a path may hold a line's end
 ALIVE_PATH = "/healthz"  # asked by what starts a process anew if it does not answer
 
-LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
-HOST_NAME = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:]+\]")
 PORT = re.compile(r":[0-9]*$")
 MAX_HOST_CHARACTERS = 80  # of a wrong one in a problem
 
@@ -69,18 +67,6 @@ def chat_policy(page: bytes) -> str:
     digests = (hashlib.sha256(script).digest() for script in INLINE_SCRIPT.findall(page))
     hashes = "".join(f" 'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)
     return CHAT_POLICY.format(hashes=hashes)
-
-
-def choose_hosts(bound: str, named: Sequence[str]) -> tuple[str, ...] | None:
-    """Return the hosts to answer for, ``None`` for any: those that the operator ``named``, and this machine's own.
-
-    A page whose name its owner points at 127.0.0.1 is of the same origin as what it finds there, so that nothing but
-    the name tells it apart (DNS rebinding). An address that others reach is open to them in any case.
-
-    :param bound: the address that is listened on.
-    """
-    is_loopback = bound.startswith("127.") or bound in ("localhost", "::1")
-    return (*LOOPBACK_HOSTS, *named) if is_loopback or named else None
 
 
 def is_foreign(headers: Headers) -> bool:

@@ -18,7 +18,8 @@ from web.admission import ANSWERING, MAX_QUESTIONS, Admission, threads_for
 from web.draining import DRAIN_SECONDS, draining
 from web.files import files_version
 from web.limits import Limiter, Rates
-from web.security import LOOPBACK_HOSTS, SecurityMiddleware
+from web.listening import LOOPBACK_HOSTS
+from web.security import SecurityMiddleware
 from web.sites import Sites
 from web.tokens import Tokens
 
@@ -39,7 +40,7 @@ class WebSettings:
     """What an operator sets.
 
     ``root_path`` is the sub-path that a proxy puts the site under, such as ``/wentiao``; ``allowed_hosts`` are the
-    names that the site answers to, ``None`` for any (see :func:`web.security.choose_hosts`). ``answering`` questions
+    names that the site answers to, ``None`` for any (see :func:`web.listening.choose_hosts`). ``answering`` questions
     are answered at once and ``max_questions`` are taken in, in each process (see :class:`web.admission.Admission`).
     ``rates`` are what a client may ask for (see :mod:`web.limits`), which is told apart by its address, as those of
     ``proxies`` give it. ``tokens`` are what programs need one of (see :mod:`web.tokens`), ``None`` for none.

@@ -12,8 +12,8 @@ from pathlib import Path
 from corpus.messages import message
 from retrieval.datatypes import Language
 from web.limits import Rates
+from web.listening import HOST_NAME
 from web.logs import LOG_LEVELS, LogKind
-from web.security import HOST_NAME
 
 MOST_WORKERS = 64  # processes of half a gigabyte each; a slip of the keyboard shall not fill the machine
 THIS_MACHINE = "127.0.0.1,::1"
@@ -52,7 +52,7 @@ class Settings:
         answered or wait in each of them; see :mod:`web.admission`), ``_INDEX`` (a built index), ``_MODEL`` (a folder),
         ``_STORE`` (where vectors are searched, if not in the index; see :func:`index.vectors.open_store`), ``_SITES``
         (the TOML file of the sites that may embed the widget; see :mod:`web.sites`) and ``_ALLOWED_HOSTS`` (names that
-        the site is reached by, comma between; see :func:`web.security.choose_hosts`). ``_RATE`` and ``_RATE_ALL`` are
+        the site is reached by, comma between; see :func:`web.listening.choose_hosts`). ``_RATE`` and ``_RATE_ALL`` are
         the questions a minute of one address and of all, in each process, 0 for no limit (see :mod:`web.limits`);
         ``_PROXIES`` the addresses or networks, comma between, of the proxies that say which address a request came
         from (this machine's, if not set; empty for none), and ``_TOKENS_FILE`` makes programs need a token for the API

@@ -17,7 +17,7 @@ from fastapi import FastAPI
 
 from web.connections import Connections
 from web.limits import Rates
-from web.security import LOOPBACK_HOSTS
+from web.listening import LOOPBACK_HOSTS
 from web.server import WebSettings, create_app
 from web.sites import Sites
 

@@ -11,7 +11,7 @@ import app as composition
 from corpus.messages import message
 from retrieval.datatypes import Language
 from web.cli import EXIT_USAGE
-from web.listening import AddressError, bound_address, shown_address
+from web.listening import LOOPBACK_HOSTS, AddressError, bound_address, choose_hosts, shown_address
 from web.metrics import FiguresError, Metrics, exposed
 
 
@@ -128,6 +128,14 @@ def test_what_is_sent_there_does_not_wait_to_be_acknowledged(free: int) -> None:
 
     asyncio.run(ask())
     assert sends_at_once == [True]
+
+
+def test_any_name_is_answered_only_where_others_reach_the_address_and_none_is_set() -> None:
+    assert choose_hosts("0.0.0.0", []) is None
+    for bound in ("127.0.0.1", "localhost", "::1"):
+        assert choose_hosts(bound, []) == LOOPBACK_HOSTS
+    for bound in ("127.0.0.1", "0.0.0.0"):
+        assert choose_hosts(bound, ["wentiao.example"]) == (*LOOPBACK_HOSTS, "wentiao.example")
 
 
 def test_an_address_is_shown_as_a_browser_takes_it() -> None:

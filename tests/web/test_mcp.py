@@ -18,8 +18,8 @@ from starlette.testclient import TestClient
 
 from retrieval.limit import TimeLimit
 from web.cli_serve import serve_tools
+from web.listening import choose_hosts
 from web.mcp import create_http_app
-from web.security import choose_hosts
 from web.server import WebSettings
 from web.settings import Settings
 

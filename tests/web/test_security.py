@@ -8,7 +8,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from web.files import files_version
-from web.security import COMMON_HEADERS, LOOPBACK_HOSTS, chat_policy, choose_hosts
+from web.security import COMMON_HEADERS, chat_policy
 from web.settings import Settings
 
 QUESTION = {"question": "津心办怎么注销"}
@@ -190,14 +190,6 @@ def test_a_page_that_points_its_own_name_at_this_machine_gets_nothing(
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:7860", "127.0.0.1:81", "[::1]", "[::1]:7860"])
 def test_this_machine_is_asked_by_its_own_names_at_any_port(client: TestClient, host: str) -> None:
     assert client.post("/api/v1/ask", json=QUESTION, headers={"host": host}).status_code == 200
-
-
-def test_any_name_is_answered_only_where_others_reach_the_address_and_none_is_set() -> None:
-    assert choose_hosts("0.0.0.0", []) is None
-    for bound in ("127.0.0.1", "localhost", "::1"):
-        assert choose_hosts(bound, []) == LOOPBACK_HOSTS
-    for bound in ("127.0.0.1", "0.0.0.0"):
-        assert choose_hosts(bound, ["wentiao.example"]) == (*LOOPBACK_HOSTS, "wentiao.example")
 
 
 def test_the_operator_names_the_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
