@@ -10,14 +10,13 @@ from functools import partial
 from typing import TextIO
 
 from retrieval import Assistant
-from retrieval.limit import TimeLimit
 from web.cli import EXIT_UNREAD, EXIT_UNUSABLE, EXIT_USAGE, Commands, ProgressBar, run
 from web.cli_index import build_index, prepare_index
-from web.cli_serve import serve, serve_tools
+from web.cli_serve import serve
 from web.settings import Settings
 
 
-def open_assistant(settings: Settings, limit: TimeLimit | None = None) -> Assistant:
+def open_assistant(settings: Settings) -> Assistant:
     """Open the assistant that the settings ask for, preparing model and index on first use."""
     from index.encoder import load_encoder
 
@@ -26,7 +25,6 @@ def open_assistant(settings: Settings, limit: TimeLimit | None = None) -> Assist
         encoder=load_encoder(settings.model),
         store=settings.store,
         progress=ProgressBar(),
-        limit=limit,
     )
 
 
@@ -76,7 +74,6 @@ def _run(arguments: Sequence[str]) -> int:
         default_port=settings.port,
         default_root_path=settings.root_path,
         default_workers=settings.workers,
-        serve_tools=partial(serve_tools, settings, lambda limit: open_assistant(settings, limit)),
         language=settings.language,
     )
     return run(arguments, commands, out=sys.stdout, err=sys.stderr)

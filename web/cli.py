@@ -61,7 +61,7 @@ class Commands:
 
     ``index`` is the index when a command names none; ``prepare_index`` makes sure that it is there. ``language`` is
     that of the operator's terminal. ``publish`` puts what an index that was changed needs where vectors are searched.
-    ``serve`` and ``serve_tools`` take host, port and sub-path.
+    ``serve`` takes host, port, sub-path and the number of processes, and returns whether that went well.
     """
 
     open_assistant: Callable[[], Assistant]
@@ -77,7 +77,6 @@ class Commands:
     language: Language = "en"
     publish: Callable[[Path], None] = lambda out: None
     store: str | None = None
-    serve_tools: Callable[[str, int, str], None] = lambda host, port, root_path: None
 
 
 class _Parser(argparse.ArgumentParser):
@@ -96,7 +95,16 @@ def make_parser(commands: Commands) -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="COMMAND")
 
     serve = verbs.add_parser("serve", help="start the web chat and the HTTP API")
-    _take_address(serve, commands)
+    serve.add_argument("--host", default=commands.default_host, help="address to listen on (default %(default)s)")
+    serve.add_argument(
+        "--port", type=_port, default=commands.default_port, help="port to listen on (default %(default)s)"
+    )
+    serve.add_argument(
+        "--root-path",
+        type=partial(_root_path, commands.language),
+        default=commands.default_root_path,
+        help="path prefix that a reverse proxy takes off, such as /wentiao",
+    )
     serve.add_argument(
         "--workers",
         type=_worker_count,
@@ -147,26 +155,11 @@ def make_parser(commands: Commands) -> argparse.ArgumentParser:
     apps = verbs.add_parser("apps", help="list the apps of the index")
     apps.add_argument("--json", action="store_true", help="print the names as JSON")
 
-    mcp = verbs.add_parser("mcp", help="serve the tools of the Model Context Protocol, over standard input and output")
-    mcp.add_argument("--http", action="store_true", help="over HTTP instead, at /mcp; serve has it beside the chat")
-    _take_address(mcp, commands)
+    verbs.add_parser("mcp", help="serve the tools of the Model Context Protocol over standard input and output")
 
     verify = verbs.add_parser("verify", help="check an evidence file that the web chat gave")
     verify.add_argument("file", type=Path, metavar="FILE")
     return parser
-
-
-def _take_address(parser: argparse.ArgumentParser, commands: Commands) -> None:
-    parser.add_argument("--host", default=commands.default_host, help="address to listen on (default %(default)s)")
-    parser.add_argument(
-        "--port", type=_port, default=commands.default_port, help="port to listen on (default %(default)s)"
-    )
-    parser.add_argument(
-        "--root-path",
-        type=partial(_root_path, commands.language),
-        default=commands.default_root_path,
-        help="path prefix that a reverse proxy takes off, such as /wentiao",
-    )
 
 
 def _take_profile(parser: argparse.ArgumentParser) -> None:
@@ -320,10 +313,7 @@ def _mcp(options: argparse.Namespace, commands: Commands) -> tuple[int, str]:
 
     from web.mcp import serve_stdio
 
-    if options.http:
-        commands.serve_tools(options.host, options.port, options.root_path)
-    else:
-        anyio.run(serve_stdio, commands.open_assistant())
+    anyio.run(serve_stdio, commands.open_assistant())
     return EXIT_ANSWERED, ""
 
 

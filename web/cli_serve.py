@@ -1,10 +1,10 @@
-"""``wentiao serve`` and ``wentiao mcp --http``: an assistant for many at once, and what is set for the network."""
+"""``wentiao serve``: an assistant for many at once, and what is set for the network."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
@@ -73,20 +73,6 @@ def serve(settings: Settings, host: str, port: int, root_path: str, workers: int
         with opened_for_many(settings) as assistant:
             serve_web(assistant, web, sockets, announce=announce)
     return True
-
-
-def serve_tools(
-    settings: Settings, assistant: Callable[[TimeLimit], Assistant], host: str, port: int, root_path: str
-) -> None:
-    """Serve the tools of the Model Context Protocol over HTTP until stopped.
-
-    :param assistant: opens the one that answers in the time that it is given, once the address is taken.
-    """
-    from web.mcp import serve_http
-
-    set_up_logging(settings.log, settings.log_level)
-    with bound_address(host, port, settings.language) as sockets:
-        serve_http(assistant(TimeLimit(settings.answer_seconds)), sockets, web_settings(settings, host, root_path))
 
 
 def web_settings(settings: Settings, host: str, root_path: str) -> WebSettings:

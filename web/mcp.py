@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
-from socket import socket
 from typing import TYPE_CHECKING, Any
 
 from anyio import to_thread
@@ -23,7 +21,6 @@ from mcp_types import (
     ToolAnnotations,
 )
 from pydantic import TypeAdapter, ValidationError
-from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from corpus.messages import message
@@ -34,11 +31,9 @@ from web.problems import AnswerFailedError, Problem, answering, make_problem, mi
 from web.schema import Apps, AskBody, CompareQuestionBody, NoArguments, Passages, RequestBody, Rows, SearchBody
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
     from mcp.server.context import ServerRequestContext
 
     from retrieval import Assistant
-    from web.server import WebSettings
 
 READ_ONLY = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
 
@@ -135,47 +130,6 @@ class McpEndpoint:
         manager = StreamableHTTPSessionManager(self.server, json_response=True, stateless=True)
         async with manager.run():
             await manager.handle_request(scope, receive, send)
-
-
-def create_http_app(assistant: Assistant, settings: WebSettings) -> FastAPI:
-    """Return an application that has the tools at ``/mcp`` and nothing else, behind the same wall as the chat.
-
-    How many are asked at once is not bounded here: a client's tools wait for one another.
-    """
-    from fastapi import FastAPI
-
-    from web.api import add_problem_handlers
-    from web.metrics import Metrics
-    from web.observed import Observed
-    from web.readiness import Readiness
-    from web.server import add_wall
-
-    app = FastAPI(openapi_url=None)
-    app.router.routes.append(Route("/mcp", McpEndpoint(assistant), methods=["POST"]))
-    add_problem_handlers(app)
-    add_wall(app, settings)
-    app.add_middleware(
-        Observed,
-        assistant=assistant,
-        metrics=Metrics(),
-        readiness=Readiness(assistant),
-        root_path=settings.root_path,
-    )
-    return app
-
-
-def serve_http(assistant: Assistant, sockets: list[socket], settings: WebSettings) -> None:
-    """Serve the tools over HTTP until interrupted.
-
-    :param sockets: bound, as by :func:`web.listening.bound_address`.
-    """
-    import uvicorn
-
-    from web.server import uvicorn_settings
-
-    config = uvicorn.Config(create_http_app(assistant, settings), **uvicorn_settings(settings.proxies))
-    with suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run(sockets)
 
 
 def _describe(name: str, tool: PolicyTool) -> Tool:

@@ -114,18 +114,6 @@ def create_app(assistant: Assistant, settings: WebSettings) -> FastAPI:
         on_change=metrics.note_questions,
     )
     app.add_middleware(PageRewriter, version=files_version())
-    add_wall(app, settings)
-    app.add_middleware(GZipMiddleware)
-    app.add_middleware(
-        Observed, assistant=assistant, metrics=metrics, readiness=readiness, root_path=settings.root_path
-    )
-    lifespan = partial(threads_for, settings.answering, app.router.lifespan_context)
-    app.router.lifespan_context = partial(draining, readiness, settings.drain_seconds, lifespan)
-    return app
-
-
-def add_wall(app: FastAPI, settings: WebSettings) -> None:
-    """Put ``app``, with what it has around it so far, behind the security middleware."""
     app.add_middleware(
         SecurityMiddleware,
         allowed_hosts=settings.allowed_hosts,
@@ -133,6 +121,13 @@ def add_wall(app: FastAPI, settings: WebSettings) -> None:
         limiter=Limiter(settings.rates),
         tokens=settings.tokens,
     )
+    app.add_middleware(GZipMiddleware)
+    app.add_middleware(
+        Observed, assistant=assistant, metrics=metrics, readiness=readiness, root_path=settings.root_path
+    )
+    lifespan = partial(threads_for, settings.answering, app.router.lifespan_context)
+    app.router.lifespan_context = partial(draining, readiness, settings.drain_seconds, lifespan)
+    return app
 
 
 def serve(

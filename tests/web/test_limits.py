@@ -12,8 +12,7 @@ from fastapi.testclient import TestClient
 
 from corpus.messages import message
 from web.limits import COST, OTHERS_A_QUESTION, RANKED_A_QUESTION, Limiter, Rates, client_key
-from web.mcp import create_http_app
-from web.server import WebSettings, uvicorn_settings
+from web.server import uvicorn_settings
 
 from .application import build_app, served
 from .fakes import FakeAssistant
@@ -131,11 +130,7 @@ def test_a_question_to_many_apps_counts_for_many_by_whatever_way_it_comes(
     assistant: Any, path: str, body: object
 ) -> None:
     """Five apps at a rate of two a minute: a second request would go through, had the first counted for one."""
-    rates = Rates(client=2, all=0)
-    assert statuses_of_two(build_app(assistant, rates=rates), path, body) == [200, 429]
-    if path == "/mcp":
-        alone = create_http_app(assistant, WebSettings(allowed_hosts=None, rates=rates))
-        assert statuses_of_two(alone, path, body) == [200, 429]
+    assert statuses_of_two(build_app(assistant, rates=Rates(client=2, all=0)), path, body) == [200, 429]
 
 
 def test_a_question_to_one_app_counts_for_one(assistant: Any) -> None:

@@ -95,7 +95,7 @@ def test_a_server_that_cannot_begin_says_so_before_it_opens_anything_and_tells_n
     monkeypatch.setenv("LC_ALL", "C")
     monkeypatch.setattr("web.cli_serve.opened_for_many", None)
     monkeypatch.setattr(composition, "open_assistant", None)
-    for arguments in (["serve"], ["serve", "--workers", "2"], ["mcp", "--http"]):
+    for arguments in (["serve"], ["serve", "--workers", "2"]):
         assert composition.main([*arguments, "--port", str(taken)]) == EXIT_USAGE
         told = message("settings.port_in_use", "en", host="127.0.0.1", port=taken)
         assert capsys.readouterr() == ("", f"wentiao: {told}\n")
