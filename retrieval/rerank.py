@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float32]
 
+NETWORK = Path(__file__).parent / "weights" / "reranker.safetensors"
 CANDIDATE_COUNT = 8  # clauses that are compared with the question token by token
 STAGE_FEATURES = 7
 # Standard deviations of dense score that a factor e of likelihood is worth: hit@1 on the held-out training policies
@@ -141,12 +142,10 @@ def prefer_answers(ranking: Ranking, judgement: Judgement) -> Ranking:
 
 def load_reranker(encoder_fingerprint: str) -> Reranker | None:
     """Return the shipped second stage, or ``None`` for another encoder than the one it was trained on."""
-    from safetensors import safe_open
+    from index.shipped import load_shipped
 
-    with safe_open(str(files("retrieval") / "weights" / "reranker.safetensors"), framework="numpy") as file:
-        if (file.metadata() or {}).get("encoder") != encoder_fingerprint:
-            return None
-        return Reranker({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 - it is no mapping
+    tensors = load_shipped(NETWORK, encoder_fingerprint)
+    return None if tensors is None else Reranker(tensors)
 
 
 def _softmax(logits: Floats) -> Floats:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float32]
 
+CLASSIFIER = Path(__file__).parent / "weights" / "topics.safetensors"
 FACT_KINDS: Mapping[Topic, Sequence[FactKind]] = {
     "sharing": ("organisation",),
     "storage": ("time_limit",),
@@ -175,12 +176,10 @@ def hash_strings(texts: Sequence[str], buckets: int) -> tuple[NDArray[np.int64],
 
 def load_topic_classifier(encoder_fingerprint: str) -> TopicClassifier | None:
     """Return the shipped classifier, or ``None`` for another encoder than the one whose vectors it was trained on."""
-    from safetensors import safe_open
+    from index.shipped import load_shipped
 
-    with safe_open(str(files("retrieval") / "weights" / "topics.safetensors"), framework="numpy") as file:
-        if (file.metadata() or {}).get("encoder") != encoder_fingerprint:
-            return None
-        return TopicClassifier({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 - it is no mapping
+    tensors = load_shipped(CLASSIFIER, encoder_fingerprint)
+    return None if tensors is None else TopicClassifier(tensors)
 
 
 def cite_topic(segment: Segment, judged: Judged, topic: Topic) -> Citation | None:

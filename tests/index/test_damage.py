@@ -24,9 +24,12 @@ from index.journal import Journal
 from index.maintain import add_policies, list_snapshots, remove_apps, take_snapshot, update_policies
 from index.manifest import Version, default_index_folder, generations, read_manifest
 from index.segment import made_by
+from index.shipped import RECORD, check_shipped, load_shipped
 from index.storage import list_quarantine
 from index.store import JOURNAL, Generation, build_index, open_default, open_generation, read_version
 from retrieval import Assistant
+from retrieval.rerank import NETWORK
+from retrieval.topics import CLASSIFIER
 
 from . import faults
 
@@ -388,32 +391,48 @@ def test_a_damaged_model_in_the_cache_is_made_again(tmp_path: Path, amount: Call
         assert {path.relative_to(folder): path.read_bytes() for path in files_of(folder)} == whole, f"{SEED}/{seed}"
 
 
-@pytest.mark.parametrize("name", ["encoder.safetensors", "token_projection.safetensors"])
+SHIPPED = (
+    *(model.WEIGHTS / name for name in ("encoder.safetensors", "token_projection.safetensors")),
+    NETWORK,
+    CLASSIFIER,
+)
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_damaged_weights_of_the_repository_are_not_used(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, amount: Callable[[int, int], int]
+    tmp_path: Path, path: Path, amount: Callable[[int, int], int]
 ) -> None:
-    weights = tmp_path / "weights"
-    shutil.copytree(Path(model.__file__).with_name("weights"), weights)
-    monkeypatch.setattr(model, "__file__", str(tmp_path / "model.py"))
-    held = (weights / name).read_bytes()
-    assert model._check_shipped(weights / name) in (weights / "SHA256SUMS").read_text()
+    weights = shutil.copytree(path.parent, tmp_path / "weights")
+    held = path.read_bytes()
+    assert check_shipped(weights / path.name) in (weights / RECORD).read_text()
     for seed in range(amount(5, 40)):
-        chooser = random.Random(f"{SEED} {name} {seed}")
+        chooser = random.Random(f"{SEED} {path.name} {seed}")
         place = chooser.randrange(len(held))
-        (weights / name).write_bytes(
-            held[:place] + bytes([held[place] ^ (1 << chooser.randrange(8))]) + held[place + 1 :]
-        )
-        with pytest.raises(IndexMismatchError, match=f"{name}.*git checkout -- {weights}".replace(".*", r"[\s\S]*")):
-            model.prepare_openvino_model(cache=tmp_path / "cache", difference=weights / name)
-    (weights / name).write_bytes(held)
-    (weights / "SHA256SUMS").unlink()
+        flipped = bytes([held[place] ^ (1 << chooser.randrange(8))])
+        (weights / path.name).write_bytes(held[:place] + flipped + held[place + 1 :])
+        with pytest.raises(IndexMismatchError, match=rf"{path.name}[\s\S]*git checkout -- {weights}"):
+            load_shipped(weights / path.name, "any")
+    (weights / path.name).write_bytes(held)
+    (weights / RECORD).unlink()
     with pytest.raises(IndexMismatchError, match="git checkout"):
-        model._check_shipped(weights / name)
+        check_shipped(weights / path.name)
 
 
 def test_the_weights_of_the_repository_are_those_recorded() -> None:
-    for path in (model.shipped_difference(), model.shipped_projection()):
-        assert path is not None and model._check_shipped(path)
+    assert {path.name for path in SHIPPED} == {
+        path.name for path in Path(model.__file__).parents[1].glob("*/weights/*.safetensors")
+    }
+    for path in SHIPPED:
+        assert check_shipped(path)
+
+
+def test_the_model_is_not_made_of_damaged_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = shutil.copytree(model.WEIGHTS, tmp_path / "weights")
+    monkeypatch.setattr(model, "WEIGHTS", weights)
+    damaged = weights / "encoder.safetensors"
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    with pytest.raises(IndexMismatchError, match="git checkout"):
+        model.prepare_openvino_model(cache=tmp_path / "cache", difference=damaged)
 
 
 def test_a_damaged_file_of_the_package_with_the_model_is_not_used(tmp_path: Path) -> None:
