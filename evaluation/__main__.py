@@ -16,6 +16,7 @@ OTHERS = {
     "bench": "time building, starting and answering",
     "building": "compare the build of an index with the encoder alone, and kill one at half",
     "calibrate": "choose the thresholds on held-out training policies",
+    "clauses": "ask every clause of every policy back: nothing may break",
     "endurance": "load a server for ten minutes, change its index meanwhile and end it: answers, memory, what is lost",
     "load": "put a server under load from many clients, and compare with one large batch",
     "outline": "score the parser against marks made by hand",

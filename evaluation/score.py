@@ -82,7 +82,7 @@ def score(options: Namespace) -> int:
     return 2 if missing else 0
 
 
-def open_index(path: Path, folders: Sequence[Path], encoder: Encoder) -> run.Assistant:
+def open_index(path: Path, folders: Sequence[Path], encoder: Encoder) -> Assistant:
     """Bring the index at ``path`` up to date by the public command, which encodes what is new, and open it."""
     sources = [argument for folder in folders for argument in ("--policies", str(folder))]
     command = [sys.executable, "-m", "app", "index", "build", *sources, "--out", str(path)]
