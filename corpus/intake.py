@@ -258,9 +258,13 @@ def _find_entries(archive: zipfile.ZipFile, path: Path, limits: Limits) -> Itera
     entries = [(PurePosixPath(_decode_name(entry)), entry) for entry in archive.infolist() if not entry.is_dir()]
     shown = sorted((pair for pair in entries if not _is_hidden(pair[0])), key=lambda pair: pair[0])
     catalogs: dict[PurePosixPath, _Catalog] = {}
+    left = _LONGEST_CATALOG  # for those of all its folders: they are read in this process
     for name, entry in shown:
         if name.name == _CATALOG:
             try:
+                if entry.file_size > left:
+                    raise ValueError(f"{path}/{name}: the archive's are larger than {_LONGEST_CATALOG >> 20} MiB")
+                left -= entry.file_size
                 catalogs[name.parent] = parse_catalog(_unpack(archive, entry, limits), name=f"{path}/{name}")
             except ValueError as exc:
                 catalogs[name.parent] = f"the catalogue beside it cannot be read: {exc}"

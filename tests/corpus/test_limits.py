@@ -190,6 +190,18 @@ def test_a_catalogue_without_end_rejects_the_files_beside_it_alone(tmp_path: Pat
     assert reasons["大/大.txt"].endswith("larger than 1 MiB")
 
 
+def test_catalogues_of_an_archive_are_no_longer_together_than_one_may_be(tmp_path: Path) -> None:
+    long = "# " + "x" * (700 << 10)
+    with zipfile.ZipFile(tmp_path / "多.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for folder, catalog in (("一", long), ("二", long), ("三", "")):
+            archive.writestr(f"{folder}/catalog.toml", f'["甲.txt"]\napp = "{folder}"\n{catalog}')
+            archive.writestr(f"{folder}/甲.txt", f"{TEXT}{folder}")
+    intake = take_in([tmp_path / "多.zip"])
+    taken, [rejected] = [one.policy.app for one in intake.policies], intake.rejected
+    assert len(taken) == 2 and "三" in taken
+    assert rejected.reason.endswith("the archive's are larger than 1 MiB")
+
+
 # -- Word
 
 
