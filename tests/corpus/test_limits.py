@@ -194,7 +194,7 @@ def test_catalogues_of_an_archive_are_no_longer_together_than_one_may_be(tmp_pat
     long = "# " + "x" * (700 << 10)
     with zipfile.ZipFile(tmp_path / "多.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         for folder, catalog in (("一", long), ("二", long), ("三", "")):
-            archive.writestr(f"{folder}/catalog.toml", f'["甲.txt"]\napp = "{folder}"\n{catalog}')
+            archive.writestr(f"{folder}/catalog.toml", f'["甲.txt"]\nname = "{folder}"\n{catalog}')
             archive.writestr(f"{folder}/甲.txt", f"{TEXT}{folder}")
     intake = take_in([tmp_path / "多.zip"])
     taken, [rejected] = [one.policy.app for one in intake.policies], intake.rejected

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 import pytest
 from lxml import etree
@@ -521,6 +521,5 @@ def test_no_address_is_fetched_for_anybody(plain: TestClient, monkeypatch: pytes
 
 def test_routes_are_found_by_themselves() -> None:
     found = routes()
-    for path in ("/api/v1/ask", "/read/{}", "/mcp", "/widget/ask", "/gradio_api/file={path_or_url:path}"):
-        assert path in found or "{" in path.removesuffix("{}"), path
-    assert unquote("/gradio_api/{}") and len(found) > 90
+    assert {"/api/v1/ask", "/read/{}", "/mcp", "/widget/ask", "/gradio_api/upload"} <= set(found)
+    assert len([path for path in found if path.startswith("/gradio_api/")]) > 20 and len(found) > 90
