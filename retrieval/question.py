@@ -566,7 +566,7 @@ def split_parts(question: str, *, language: Language) -> tuple[str, ...]:
 
 
 def _split_chinese(question: str) -> list[str]:
-    sentences = [s.strip() for s in re.split(r"(?<=[？?。！!；;\n])", question) if s.strip(" 。？?！!；;\n")]
+    sentences = [s.strip() for s in re.split(r"(?<=[？?。！!；;\n])", question) if re.search(r"[^\s。？?！!；;]", s)]
     story: list[str] = []
     asked: list[str] = []
     for sentence in sentences:
@@ -609,7 +609,7 @@ def _complete_chinese(piece: str, lead: str, topic: str) -> str:
 
 
 def _split_english(question: str) -> list[str]:
-    sentences = [s.strip() for s in re.split(r"(?<=[?.!])\s+", question) if s.strip(" ?.!")]
+    sentences = [s.strip() for s in re.split(r"(?<=[?.!])\s+", question) if re.search(r"[^\s?.!]", s)]
     asked = [i for i, s in enumerate(sentences) if s.endswith("?") or _QUESTION_START_EN.match(s)]
     if not asked or asked != list(range(asked[0], len(sentences))):
         return []

@@ -7,7 +7,7 @@ import sys
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from retrieval.question import (
@@ -260,7 +260,9 @@ def test_a_list_is_asked_for_as_a_whole(question: str, asks: bool) -> None:
     assert asks_for_list(question) is asks
 
 
-@given(st.text(alphabet="怎么注销多久哪里吗，,。？?！ 我您會麼abc and how do I it's", max_size=80))
+@given(st.text(alphabet="怎么注销多久哪里吗，,。？?！ 我您會麼abc and how do I it's\n\x1f\u3000", max_size=80))
+@example("？\x1f\n怎么注销账号")
+@example("?\x1f\n! how do I delete my account")
 def test_any_text_gets_one_to_three_parts_that_are_not_blank(text: str) -> None:
     for language in ("zh", "zh-Hant", "en"):
         parts = split_parts(text, language=language)  # type: ignore[arg-type]
