@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from index.errors import OverloadedError, TimedOutError
-from index.turns import aside
 
 if TYPE_CHECKING:
     from index.encoder import Encoded, Encoder, Progress
@@ -106,8 +105,7 @@ class BatchingEncoder:
             self._waiting += len(call.texts)
             self._changed.notify()
         try:
-            with aside():
-                failure = call.reply.exception(self._wait_seconds)
+            failure = call.reply.exception(self._wait_seconds)
         except TimeoutError:
             if self._withdraw(call):
                 raise self._hangs() from None

@@ -1,4 +1,4 @@
-"""One thread computes at a time, where many answer questions at once.
+"""Of many questions that are answered at once, one computes at a time.
 
 Threads of one interpreter hand it over whenever numpy lets go of it, some hundred times an answer: 32 at once spent
 5 ms of processor time on what one alone does in 2 (docs/benchmarks.md, "Many users").
@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-PATIENCE = 0.5  # seconds: 32 that wait for one another are through in a fifth of that
+PATIENCE = 0.5  # seconds: 64 that wait for one another are through in a third of that
 
 
 class Turns:
@@ -61,12 +61,15 @@ class _Turn:
 
     def __init__(self, turns: Turns) -> None:
         self._turns = turns
+        self._held: threading.Lock | None = None
 
     def __enter__(self) -> None:
         self._held = self._turns.begin()
 
     def __exit__(self, *error: object) -> None:
-        self._held.release()
+        held, self._held = self._held, None
+        if held is not None:  # it is not where waiting for it was broken off
+            held.release()
 
 
 _mine: ContextVar[_Turn | None] = ContextVar("turn", default=None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -193,6 +194,7 @@ class Assistant:
         self._topic_classifier = topic_classifier
         self._limit = limit
         self._turns = Turns()
+        self._refreshing = threading.Lock()
 
     @classmethod
     def open(
@@ -247,13 +249,14 @@ class Assistant:
         from index.manifest import current_generation
         from index.store import open_generation
 
-        known = self._newest.generation
-        if current_generation(known.folder) == known.name:
-            return False
-        generation = open_generation(known.folder, self._encoder.fingerprint, known=known)
-        generation.hold()
-        self._newest = View(generation, _resolver_of(generation))
-        return True
+        with self._refreshing:  # or of two at once the later could put the earlier's generation back
+            known = self._newest.generation
+            if current_generation(known.folder) == known.name:
+                return False
+            generation = open_generation(known.folder, self._encoder.fingerprint, known=known)
+            generation.hold()
+            self._newest = View(generation, _resolver_of(generation))
+            return True
 
     @contextmanager
     def pinned(self) -> Iterator[View]:
@@ -325,7 +328,7 @@ class Assistant:
             wanted = parts if complete == alone else (*parts, alone)
             asked = [self._understand(part, language) for part in wanted]
         language = asked[0].language
-        with stage("encode"):
+        with stage("encode"), aside():
             encoded = self._encoder.encode_queries([one.query.text for one in asked])
         judged = list(zip(asked, encoded, strict=True))
         sought = judged[: len(parts)]
@@ -673,7 +676,7 @@ class Assistant:
             return understand(text, language, self._glossary)
 
     def _encode(self, asked: Asked) -> EncodedText:
-        with stage("encode"):
+        with stage("encode"), aside():
             [encoded] = self._encoder.encode_queries([asked.query.text])
         return encoded
 

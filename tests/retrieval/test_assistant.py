@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 
@@ -9,8 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from corpus.datatypes import Policy
+from corpus.lexicons import load_glossary
+from index.encoder import FakeEncoder
 from index.maintain import prune_index, remove_apps, update_policies
 from index.store import build_index
+from index.turns import Turns
 from retrieval import Assistant, Turn
 from retrieval.decide import uncalibrated
 from retrieval.search import Weights, rank
@@ -515,3 +520,52 @@ def test_what_was_pruned_before_it_was_opened_is_answered_from_the_newest_genera
         assert assistant.policy("应用乙") == corrected
         with pytest.raises(ValueError, match="no app '应用丙' in the index"):
             assistant.policy("应用丙")
+
+
+# -- Many at once -----------------------------------------------------------------------------------------------------
+
+
+def test_of_questions_at_once_one_computes_and_the_others_are_encoded_meanwhile(shipped, monkeypatch):
+    here = threading.Barrier(4)
+    computing, most = [0], [0]
+
+    class MetEncoder(FakeEncoder):
+        def encode_queries(self, texts):
+            here.wait(20)  # passes when all four have come to be encoded
+            return super().encode_queries(texts)
+
+    def counted(*arguments, **options):
+        computing[0] += 1
+        most[0] = max(most[0], computing[0])
+        threading.Event().wait(0.005)
+        computing[0] -= 1
+        return rank(*arguments, **options)
+
+    alone = shipped.assistant(SURE)
+    expected = alone.ask("怎么注销账号", app="津心办")
+    monkeypatch.setattr("retrieval.assistant.rank", counted)
+    together = Assistant(shipped.generation, MetEncoder(), shipped.resolver, load_glossary(), SURE)
+    with ThreadPoolExecutor(4) as pool:
+        answers = [pool.submit(together.ask, "怎么注销账号", app="津心办") for _ in range(4)]
+        assert [answer.result(20).citations[0].clause_id for answer in answers] == [expected.citations[0].clause_id] * 4
+    assert most == [1]
+
+
+def test_a_question_to_all_apps_computes_beside_the_others(shipped, monkeypatch):
+    compared, held = threading.Event(), threading.Event()
+
+    def waiting(segment, *arguments, **options):
+        if segment.policy.app == "昶联":
+            compared.set()
+            assert held.wait(20)
+        return rank(segment, *arguments, **options)
+
+    monkeypatch.setattr("retrieval.assistant.rank", waiting)
+    assistant = shipped.assistant(SURE)
+    assistant._turns = Turns(patience=1000)
+    with ThreadPoolExecutor(1) as pool:
+        reply = pool.submit(assistant.ask, "哪些应用可以注销账号")
+        assert compared.wait(20)
+        assert assistant.ask("怎么注销账号", app="津心办").status == "answered"
+        held.set()
+        assert reply.result(20).status == "compared"
