@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,15 @@ import pytest
 from .whole import APPS, LIMIT, Whole, call_on, make_index, wait_until, whole_server
 
 pytestmark = pytest.mark.faults
+
+
+@dataclass(frozen=True)
+class Unanswered:
+    """A request that got no whole answer: its id, when, and whether its connection had given any answer before."""
+
+    request: str
+    when: float
+    is_new: bool
 
 
 class Clients:
@@ -24,18 +36,23 @@ class Clients:
         self.stopped = threading.Event()
         self.right = 0
         self.wrong: list[str] = []
-        self.lost: list[float] = []  # when a request got no answer
+        self.unanswered: list[Unanswered] = []
         self.lock = threading.Lock()
 
     def ask(self, number: int) -> None:
         app = list(APPS)[number % len(APPS)]
+        question = {"query": "怎么注销", "app": app, "top_k": 1}
         connection = self.server.connect()
+        asked = 0
         while not self.stopped.is_set():
+            asked += 1
+            request = f"client-{number}-{asked}"
+            is_new = connection.sock is None
             try:
-                reply = call_on(connection, "/api/v1/search", {"query": "怎么注销", "app": app, "top_k": 1})
-            except OSError:
+                reply = call_on(connection, "/api/v1/search", question, {"x-request-id": request})
+            except (OSError, HTTPException):
                 with self.lock:
-                    self.lost.append(time.monotonic())
+                    self.unanswered.append(Unanswered(request, time.monotonic(), is_new))
                 return
             is_right = reply.status == 200 and reply.json()[0]["text"] == APPS[app]
             with self.lock:
@@ -54,8 +71,7 @@ def test_a_server_that_is_told_to_end_answers_all_that_it_took(
     with whole_server(index, tmp_path, workers, DRAIN_SECONDS="2") as server:
         clients = Clients(server)
         with ThreadPoolExecutor(16) as pool:
-            for number in range(16):
-                pool.submit(clients.ask, number)
+            asking = [pool.submit(clients.ask, number) for number in range(16)]
             wait_until(lambda: clients.right >= amount(100, 5000))
             told = time.monotonic()
             server.process.send_signal(signal.SIGTERM)
@@ -66,12 +82,20 @@ def test_a_server_that_is_told_to_end_answers_all_that_it_took(
             before = clients.right
             assert server.process.wait(LIMIT) == 0
             clients.stopped.set()
+            for one in asking:
+                one.result(LIMIT)
         assert 503 in seen[:40] and seen[-1] == 503  # a worker is told by its parent, within half a second
         assert clients.wrong == []
         assert before > 100
-        # Nobody is turned away before the port is closed; then a connection is refused before it is taken.
-        assert not [lost for lost in clients.lost if lost < told + 2]
-        assert not [line for line in server.log().splitlines() if '"level": "error"' in line]
+        lines = [json.loads(line) for line in server.log().splitlines() if line.startswith("{")]
+        # Nobody is turned away before the port is closed; then a connection is refused before its request is taken.
+        # What was taken has a line in the log, whatever became of it.
+        taken = {line["request"] for line in lines if "request" in line}
+        assert len([request for request in taken if request.startswith("client-")]) == clients.right
+        assert [
+            one for one in clients.unanswered if one.request in taken or not one.is_new or one.when < told + 2
+        ] == []
+        assert [line for line in lines if line["level"] == "error"] == []
 
 
 def test_told_twice_it_ends_without_waiting_and_still_answers_what_is_in(tmp_path: Path) -> None:
