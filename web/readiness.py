@@ -59,9 +59,7 @@ class Readiness:
                 if self._since is None and monotonic() - self._known_at < self._kept:
                     return self._apps
                 if self._since is None:
-                    self._since = monotonic()
-                    # In a context of its own: the request that began it may be long gone when it ends.
-                    threading.Thread(target=Context().run, args=(self._probe,), name="readiness", daemon=True).start()
+                    self._begin()
                 elif monotonic() - self._since > self._patience:
                     self._tell("the probe gets no answer")
                     self._on_result(None)
@@ -86,6 +84,19 @@ class Readiness:
                 yield
             finally:
                 self.drain()  # or a probe that hangs would be waited for
+
+    def _begin(self) -> None:
+        """Begin a probe; where this machine has no thread left, that is the result, and kept as any other."""
+        # In a context of its own: the request that began it may be long gone when it ends.
+        probe = threading.Thread(target=Context().run, args=(self._probe,), name="readiness", daemon=True)
+        try:
+            probe.start()
+        except RuntimeError:
+            self._apps, self._known_at = None, monotonic()
+            self._tell("no thread can be started")
+            self._on_result(None)
+        else:
+            self._since = monotonic()  # it ends no sooner than the lock is given back
 
     def _probe(self) -> None:
         apps: int | None = None

@@ -108,6 +108,24 @@ def test_a_probe_that_hangs_is_not_repeated_and_nobody_waits_for_it(probed: Prob
     raise AssertionError("never ready again")
 
 
+def test_where_no_thread_can_be_started_it_is_not_ready_and_tries_again(
+    probed: Probed, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    results: list[int | None] = []
+    readiness = Readiness(probed, kept=0.05, on_result=results.append)  # type: ignore[arg-type]
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        for _ in range(3):
+            assert check(readiness) == [None]
+    assert set(results) == {None} and probed.searched == []
+    assert [record.getMessage() for record in caplog.records] == ["not ready: no thread can be started"]
+    until(lambda: check(readiness) == [2])
+    assert results[-1] == 2
+
+
 def test_a_process_that_is_about_to_end_is_not_ready(probed: Probed) -> None:
     results: list[int | None] = []
     readiness = Readiness(probed, on_result=results.append)  # type: ignore[arg-type]
