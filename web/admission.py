@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from time import monotonic
@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from anyio import CapacityLimiter, to_thread
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from index.errors import OverloadedError
 from web.language import negotiate_language
+from web.limits import is_question
 from web.problems import unavailable_response
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ OTHER_THREADS = 8  # for what is no question: the reader, the page's files
 MAX_QUESTIONS = 128  # answered or waiting: about two seconds' work of one process on two cores
 FIRST_SECONDS = 0.2  # that an answer takes, until some were measured
 SHARE = 0.1  # of a new measurement in the mean
-PROFILE_PATHS = re.compile(r"/profile/.+|/api/v1/profile")
 
 
 class Admission:
@@ -36,6 +36,9 @@ class Admission:
     (what to ask of an app, which apps there are) go to the same address as its questions and are counted with them; the
     page goes on without what they bring. All else goes by untouched, and finds threads of its own
     (:func:`threads_for`). What finds ``max_questions`` in here already gets a 503 with ``Retry-After`` at once.
+
+    A question is here until its answer has been made, a stream's last part too. What is made waits for its reader
+    outside: whoever does not read, or slowly, keeps nobody else from asking (web/connections.py ends it in time).
     """
 
     def __init__(
@@ -56,7 +59,7 @@ class Admission:
         self._seconds = FIRST_SECONDS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not is_question(scope):
+        if scope["type"] != "http" or not _asks(scope):
             await self.app(scope, receive, send)
             return
         if self.inside >= self.max_questions:
@@ -64,6 +67,16 @@ class Admission:
             refusal = OverloadedError(f"{self.inside} questions are here", retry_after=self.retry_after)
             await unavailable_response(refusal, language)(scope, receive, send)
             return
+        made: asyncio.Queue[Message | None] = asyncio.Queue()
+        sending = asyncio.create_task(_send_all(made, send))
+        try:
+            await self._answer(scope, receive, made.put)
+            made.put_nowait(None)
+            await sending
+        finally:
+            sending.cancel()
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.inside += 1
         self._tell()
         try:
@@ -95,7 +108,10 @@ async def threads_for(
         yield state
 
 
-def is_question(scope: Scope) -> bool:
-    """Say whether a request, below whatever path the site is, asks something; ``/readyz`` must answer and does not."""
-    path = scope["path"].removeprefix(scope.get("root_path", ""))
-    return scope["method"] == "POST" or PROFILE_PATHS.fullmatch(path) is not None
+async def _send_all(made: asyncio.Queue[Message | None], send: Send) -> None:
+    while (message := await made.get()) is not None:
+        await send(message)
+
+
+def _asks(scope: Scope) -> bool:
+    return is_question(scope["path"].removeprefix(scope.get("root_path", "")), scope["method"])

@@ -87,15 +87,15 @@ class Limiter:
         if key is None:
             return 0.0
         cost = _cost(path)
-        is_question = _is_question(path, method)
+        asks = is_question(path, method)
         now = self.now()
         taken: list[Bucket] = []
         waits = [0.0]
         if self.rates.client:
-            rate = self.rates.client * (1 if is_question else OTHERS_A_QUESTION)
-            taken.append(self._bucket((key, is_question), rate, now))
+            rate = self.rates.client * (1 if asks else OTHERS_A_QUESTION)
+            taken.append(self._bucket((key, asks), rate, now))
             waits.append(taken[-1].wait(min(cost, rate), rate, now))
-        if self.rates.all and is_question:
+        if self.rates.all and asks:
             taken.append(self._all)
             waits.append(self._all.wait(min(cost, self.rates.all), self.rates.all, now))
         longest = max(waits)
@@ -118,8 +118,9 @@ class Limiter:
             return
         now = self.now()
         if self.rates.client:
-            rate = self.rates.client * (1 if _is_question(path, method) else OTHERS_A_QUESTION)
-            self._bucket((key, _is_question(path, method)), rate, now).charge(extra, rate, now)
+            asks = is_question(path, method)
+            rate = self.rates.client * (1 if asks else OTHERS_A_QUESTION)
+            self._bucket((key, asks), rate, now).charge(extra, rate, now)
         if self.rates.all:
             self._all.charge(extra, self.rates.all, now)
 
@@ -137,7 +138,11 @@ def _cost(path: str) -> int:
     return COST if COSTLY_PATHS.fullmatch(path) else 1
 
 
-def _is_question(path: str, method: str) -> bool:
+def is_question(path: str, method: str) -> bool:
+    """Say whether a request asks something: every POST, and a profile; ``path`` is below the site's root.
+
+    ``/readyz`` must answer however many ask, and is none.
+    """
     return method == "POST" or COSTLY_PATHS.fullmatch(path) is not None
 
 

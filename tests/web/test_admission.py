@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
@@ -179,18 +180,30 @@ class Door:
         await send({"type": "http.response.body", "body": name.encode()})
 
 
-async def post(admission: Admission, path: str, method: str = "POST", root_path: str = "") -> int:
-    sent: list[Any] = []
+class Reader:
+    """Who an answer is sent to: what has been taken of it, and a wait before each part."""
 
-    async def send(message: Any) -> None:
-        sent.append(message)
+    def __init__(self) -> None:
+        self.taken: list[Any] = []
+        self.reads = asyncio.Event()
+        self.reads.set()
+
+    async def send(self, message: Any) -> None:
+        await self.reads.wait()
+        self.taken.append(message)
+
+
+async def post(
+    admission: Admission, path: str, method: str = "POST", root_path: str = "", reader: Reader | None = None
+) -> int:
+    reader = reader or Reader()
 
     async def receive() -> Any:
         raise AssertionError("nothing is read")
 
     scope = {"type": "http", "method": method, "path": root_path + path, "root_path": root_path, "headers": []}
-    await admission(scope, receive, send)
-    status: int = sent[0]["status"]
+    await admission(scope, receive, reader.send)
+    status: int = reader.taken[0]["status"]
     return status
 
 
@@ -251,5 +264,94 @@ def test_a_get_is_no_question_but_for_a_profile_below_any_path() -> None:
             assert await post(admission, "/profile/甲", "GET", root_path) == 503
         door.out["/a"].set()
         assert await first == 200
+
+    run(come_and_go)
+
+
+async def until(claim: Callable[[], bool]) -> None:
+    async with asyncio.timeout(LIMIT):
+        while not claim():
+            await asyncio.sleep(0)
+
+
+async def in_parts(door: Door, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer in three parts, the second when the door lets it."""
+    name = scope["path"]
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"1", "more_body": True})
+    door.entered.append(name)
+    await door.out.setdefault(name, asyncio.Event()).wait()
+    await send({"type": "http.response.body", "body": b"2", "more_body": True})
+    await send({"type": "http.response.body", "body": b"3"})
+
+
+@pytest.mark.parametrize(("in_stream", "body"), [(False, [b"/a"]), (True, [b"1", b"2", b"3"])])
+def test_who_does_not_read_the_answer_keeps_nobody_out(in_stream: bool, body: list[bytes]) -> None:
+    async def come_and_go() -> None:
+        door = Door()
+        counts: list[tuple[int, int]] = []
+        admission = Admission(
+            partial(in_parts, door) if in_stream else door,
+            max_questions=1,
+            answering=1,
+            on_change=lambda inside, waiting: counts.append((inside, waiting)),
+        )
+        reader = Reader()
+        reader.reads.clear()
+        first = asyncio.create_task(post(admission, "/a", reader=reader))
+        await until(lambda: door.entered == ["/a"])
+        assert await post(admission, "/b") == 503  # it is being answered, though nobody takes the beginning
+        door.out["/a"].set()
+        await until(lambda: admission.inside == 0)
+        door.out["/b"] = asyncio.Event()
+        door.out["/b"].set()
+        assert await post(admission, "/b") == 200
+        assert reader.taken == [] and not first.done()
+        reader.reads.set()
+        assert await first == 200
+        assert [message["body"] for message in reader.taken[1:]] == body
+        assert counts == [(1, 1), (1, 0), (0, 0)] * 2
+
+    run(come_and_go)
+
+
+def test_an_answer_that_nobody_waits_for_any_more_gives_its_place_back_once() -> None:
+    async def come_and_go() -> None:
+        door = Door()
+        admission = Admission(door, max_questions=2, answering=1)
+        reader = Reader()
+        reader.reads.clear()
+        before = asyncio.all_tasks()
+        computing = asyncio.create_task(post(admission, "/a"))
+        await until(lambda: door.entered == ["/a"])
+        computing.cancel()
+        await asyncio.gather(computing, return_exceptions=True)
+        assert (admission.inside, admission._slots.borrowed_tokens) == (0, 0)
+        unread = asyncio.create_task(post(admission, "/b", reader=reader))
+        await until(lambda: door.entered == ["/a", "/b"])
+        door.out["/b"].set()
+        await until(lambda: admission.inside == 0)
+        unread.cancel()
+        await asyncio.gather(unread, return_exceptions=True)
+        assert (admission.inside, admission._slots.borrowed_tokens) == (0, 0)
+        await until(lambda: asyncio.all_tasks() == before)  # who sent has gone as well
+
+    run(come_and_go)
+
+
+def test_what_breaks_on_the_way_to_the_reader_is_raised_and_the_place_is_free() -> None:
+    class Broken(Reader):
+        async def send(self, message: Any) -> None:
+            raise ConnectionError
+
+    async def come_and_go() -> None:
+        door = Door()
+        admission = Admission(door, max_questions=1, answering=1)
+        door.out["/a"] = asyncio.Event()
+        door.out["/a"].set()
+        for _ in range(2):
+            with pytest.raises(ConnectionError):
+                await post(admission, "/a", reader=Broken())
+            assert (admission.inside, admission._slots.borrowed_tokens) == (0, 0)
 
     run(come_and_go)
