@@ -51,6 +51,7 @@ def opened_in_worker(settings: Settings) -> AbstractContextManager[Assistant]:
 def serve(settings: Settings, host: str, port: int, root_path: str, workers: int) -> bool:
     """Serve the web chat and the API until stopped; return whether that went well."""
     from index.engine import core_count
+    from web.metrics import FiguresError
     from web.server import serve as serve_web
     from web.server import serve_many
 
@@ -66,12 +67,17 @@ def serve(settings: Settings, host: str, port: int, root_path: str, workers: int
         def announce() -> None:
             sys.stderr.write(f"问条 Wentiao: {shown_address(host, port, root_path)}\n")
 
-        if workers > 1:
-            # Read by what multiplies matrices when the processes import it: together they have the cores once.
-            os.environ.setdefault("OMP_NUM_THREADS", str(max(1, core_count() // workers)))
-            return serve_many(partial(opened_in_worker, settings), web, sockets, workers=workers, announce=announce)
-        with opened_for_many(settings) as assistant:
-            serve_web(assistant, web, sockets, announce=announce)
+        try:
+            if workers > 1:
+                # Read by what multiplies matrices when the processes import it: together they have the cores once.
+                os.environ.setdefault("OMP_NUM_THREADS", str(max(1, core_count() // workers)))
+                return serve_many(partial(opened_in_worker, settings), web, sockets, workers=workers, announce=announce)
+            with opened_for_many(settings) as assistant:
+                serve_web(assistant, web, sockets, announce=announce)
+        except FiguresError as error:
+            assert settings.metrics is not None
+            values = dict(zip(("host", "port"), settings.metrics, strict=True), reason=str(error))
+            raise ValueError(message("settings.metrics_unusable", settings.language, **values)) from error
     return True
 
 
@@ -98,7 +104,7 @@ def _tokens(settings: Settings) -> Tokens | None:
     from web.tokens import load_tokens
 
     try:
-        return load_tokens(settings.tokens_file)
+        return load_tokens(settings.tokens_file, settings.language)
     except OSError as error:
         values = {"path": printable(settings.tokens_file), "reason": error.strerror or type(error).__name__}
         raise ValueError(message("settings.tokens_unreadable", settings.language, **values)) from error

@@ -22,6 +22,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from corpus.messages import message, printable
+from retrieval.datatypes import Language
+
 _log = logging.getLogger(__name__)
 
 LINE = re.compile(r"([A-Za-z0-9_.-]{1,64})\s+([0-9a-fA-F]{64})")
@@ -49,9 +52,10 @@ class Tokens:
         return matching[0] if given and matching else None
 
 
-def load_tokens(path: Path | None) -> Tokens | None:
+def load_tokens(path: Path | None, language: Language) -> Tokens | None:
     """Read the operator's tokens; without a file the API is open, and ``None`` is returned.
 
+    :param language: of the messages.
     :raises OSError: if the file cannot be read.
     :raises ValueError: if it holds no token, a line that is none, or if others than its owner may write to it. No
         message quotes a line: it may be a token that was put there by mistake.
@@ -60,25 +64,25 @@ def load_tokens(path: Path | None) -> Tokens | None:
         return None
     mode = path.stat().st_mode if HAS_MODES else 0
     if mode & WRITABLE_BY_OTHERS:
-        raise ValueError(f"{path}: others than its owner may write to it; chmod 600 {path}")
+        raise ValueError(message("settings.tokens_writable", language, path=printable(path)))
     if mode & READABLE_BY_OTHERS:
         _log.warning("%s can be read by everybody on this machine; chmod 600 %s", path, path)
     hashes: dict[str, bytes] = {}
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
     except UnicodeDecodeError as exc:
-        raise ValueError(f"{path} is not UTF-8 text") from exc
+        raise ValueError(message("settings.tokens_not_text", language, path=printable(path))) from exc
     for number, line in enumerate(lines, start=1):
         entry = line.partition("#")[0].strip()
         if not entry:
             continue
         named = LINE.fullmatch(entry)
         if not named:
-            expected = "a name (letters, digits, - _ .) and the SHA-256 of a token in 64 hexadecimal digits"
-            raise ValueError(f"{path}, line {number}: expected {expected}")
+            raise ValueError(message("settings.tokens_line", language, path=printable(path), line=number))
         if named[1] in hashes:
-            raise ValueError(f"{path}, line {number}: the name {named[1]} stands there twice")
+            values = {"path": printable(path), "line": number, "name": named[1]}
+            raise ValueError(message("settings.tokens_twice", language, **values))
         hashes[named[1]] = bytes.fromhex(named[2])
     if not hashes:
-        raise ValueError(f"{path} holds no token; to let everybody ask, leave WENTIAO_TOKENS_FILE out")
+        raise ValueError(message("settings.tokens_none", language, path=printable(path)))
     return Tokens(hashes)

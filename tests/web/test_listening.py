@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import socket
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import pytest
@@ -13,6 +16,7 @@ from retrieval.datatypes import Language
 from web.cli import EXIT_USAGE
 from web.listening import LOOPBACK_HOSTS, AddressError, bound_address, choose_hosts, shown_address
 from web.metrics import FiguresError, Metrics, exposed
+from web.server import WebSettings
 
 
 @pytest.fixture
@@ -103,11 +107,32 @@ def test_a_server_that_cannot_begin_says_so_before_it_opens_anything_and_tells_n
 
 def test_a_port_of_the_figures_in_use_is_not_taken_for_the_sites(taken: int, free: int) -> None:
     with (
-        pytest.raises(FiguresError, match=f"WENTIAO_METRICS: 127.0.0.1:{taken}: Address already in use"),
+        pytest.raises(FiguresError, match=r"^Address already in use$"),
         bound_address("127.0.0.1", free, "en"),
         exposed(("127.0.0.1", taken), Metrics().registry),
     ):
         pass
+
+
+def test_a_port_of_the_figures_in_use_is_told_in_the_operators_language(
+    taken: int, free: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def opened(*given: object) -> AbstractContextManager[Any]:
+        return nullcontext()
+
+    def served(assistant: object, web: WebSettings, sockets: object, *, announce: object) -> None:
+        with exposed(web.metrics, Metrics().registry):
+            raise AssertionError("the port was taken twice")
+
+    monkeypatch.setattr("web.cli_serve.opened_for_many", opened)
+    monkeypatch.setattr("web.server.serve", served)
+    monkeypatch.setenv("WENTIAO_METRICS", f"127.0.0.1:{taken}")
+    monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
+    assert composition.main(["serve", "--port", str(free)]) == EXIT_USAGE
+    told = message(
+        "settings.metrics_unusable", "zh", host="127.0.0.1", port=taken, reason=os.strerror(errno.EADDRINUSE)
+    )
+    assert capsys.readouterr().err.endswith(f"wentiao: {told}\n")
 
 
 def test_what_is_sent_there_does_not_wait_to_be_acknowledged(free: int) -> None:

@@ -38,7 +38,7 @@ def write(tmp_path: Path, content: str, mode: int = 0o600) -> Path:
 
 @pytest.fixture
 def guarded(tmp_path: Path) -> TestClient:
-    tokens = load_tokens(write(tmp_path, f"# who may ask\nnewsroom  {HASH}  # since May\n"))
+    tokens = load_tokens(write(tmp_path, f"# who may ask\nnewsroom  {HASH}  # since May\n"), "en")
     return TestClient(build_app(FakeAssistant(), tokens=tokens), raise_server_exceptions=False)
 
 
@@ -129,7 +129,7 @@ def test_a_file_that_is_no_list_of_hashes_is_refused_without_being_quoted(
     tmp_path: Path, content: str, told: str
 ) -> None:
     with pytest.raises(ValueError, match=told) as refused:
-        load_tokens(write(tmp_path, content))
+        load_tokens(write(tmp_path, content), "en")
     assert SECRET not in str(refused.value)
 
 
@@ -138,23 +138,23 @@ def test_a_file_that_others_may_write_is_refused_and_one_that_they_may_read_is_t
 ) -> None:
     for mode in (0o620, 0o602, 0o666):
         with pytest.raises(ValueError, match="chmod 600"):
-            load_tokens(write(tmp_path, f"a {HASH}\n", mode))
-    assert load_tokens(write(tmp_path, f"a {HASH}\n", 0o644)) is not None
+            load_tokens(write(tmp_path, f"a {HASH}\n", mode), "en")
+    assert load_tokens(write(tmp_path, f"a {HASH}\n", 0o644), "en") is not None
     assert [record.message for record in caplog.records] == [
         f"{tmp_path / 'tokens'} can be read by everybody on this machine; chmod 600 {tmp_path / 'tokens'}"
     ]
     caplog.clear()
-    assert load_tokens(write(tmp_path, f"a {HASH}\n", 0o640)) is not None
+    assert load_tokens(write(tmp_path, f"a {HASH}\n", 0o640), "en") is not None
     assert not caplog.records
 
 
 def test_where_there_are_no_modes_a_file_is_not_judged_by_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path, f"a {HASH}\n", 0o666)  # what Windows says of every file
     monkeypatch.setattr("web.tokens.HAS_MODES", False)
-    assert load_tokens(path) is not None
+    assert load_tokens(path, "en") is not None
 
 
 def test_without_a_file_the_api_is_open_and_a_file_that_is_missing_is_an_error(tmp_path: Path) -> None:
-    assert load_tokens(None) is None
+    assert load_tokens(None, "en") is None
     with pytest.raises(OSError, match=os.strerror(2)):
-        load_tokens(tmp_path / "none")
+        load_tokens(tmp_path / "none", "en")
