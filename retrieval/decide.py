@@ -38,7 +38,7 @@ def answer_features(ranking: Ranking, asked: Asked, judgement: Judgement | None)
     best = int(ranking.order[0])
     ordered = ranking.score[ranking.order]
     first, last = ranking.segment.unit_range(best)
-    spread = float(ranking.dense.std()) or 1.0
+    spread = ranking.spread
     tokens = asked.query.tokens
     missing = sum(not ranking.segment.lexical.knows(token) for token in tokens)
     clause = ranking.segment.clauses[best]
@@ -71,7 +71,7 @@ class Logistic:
 
     def probability(self, features: NDArray[np.floating[Any]]) -> float:
         """Return the probability for one feature vector, 0 to 1."""
-        return 1.0 / (1.0 + math.exp(-float(np.clip(features @ self.weights + self.bias, -30, 30))))
+        return 1.0 / (1.0 + math.exp(-min(max(float(features @ self.weights) + self.bias, -30.0), 30.0)))
 
 
 @dataclass(frozen=True)

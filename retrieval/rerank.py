@@ -53,7 +53,7 @@ class Judgement:
 
 def stage_features(ranking: Ranking, ordinals: NDArray[np.int64]) -> Floats:
     """Return what the first stage knows of the clauses, float32 of shape (clauses, 7)."""
-    score, dense, spread = ranking.score, ranking.dense, float(ranking.dense.std()) or 1.0
+    score, dense, spread = ranking.score, ranking.dense, ranking.spread
     ordered = score[ranking.order]
     second, fifth = ordered[min(1, len(ordered) - 1)], ordered[min(4, len(ordered) - 1)]
     bests = np.maximum.reduceat(ranking.unit_scores, ranking.segment.first_units)
@@ -135,7 +135,7 @@ def prefer_answers(ranking: Ranking, judgement: Judgement) -> Ranking:
     """Return ``ranking`` with the judged clauses raised by how likely they answer, none of them below what it was."""
     score = ranking.score.copy()
     above_least = np.maximum(judgement.answers - judgement.answers.max() - LEAST, 0)
-    score[judgement.ordinals] += ANSWER_BONUS * float(ranking.dense.std()) * above_least
+    score[judgement.ordinals] += ANSWER_BONUS * ranking.spread * above_least
     score = np.round(score, 3)
     return replace(ranking, score=score, order=np.argsort(-score, kind="stable"))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +52,11 @@ class Ranking:
     score: FloatArray
     unit_scores: FloatArray
     order: NDArray[np.int64]
+
+    @cached_property
+    def spread(self) -> float:
+        """The standard deviation of ``dense``, the unit of what is added to a score; 1 where all are alike."""
+        return float(self.dense.std()) or 1.0
 
 
 def search_dense(segment: Segment, vector: FloatArray, *, sentence: float) -> tuple[FloatArray, FloatArray]:
@@ -105,7 +111,7 @@ def prefer_facts(ranking: Ranking, wanted: Sequence[FactKind]) -> Ranking:
     score = ranking.score.copy()
     for ordinal in ranking.order[:FACT_CANDIDATES]:
         if any(fact.kind == wanted[0] for fact in find_facts(ranking.segment.clauses[ordinal].text)):
-            score[ordinal] += CLAUSE_FACT_BONUS * float(ranking.dense.std())
+            score[ordinal] += CLAUSE_FACT_BONUS * ranking.spread
     score = np.round(score, 3)
     return replace(ranking, score=score, order=np.argsort(-score, kind="stable"))
 
