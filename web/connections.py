@@ -13,6 +13,7 @@ import struct
 from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import h11
@@ -22,7 +23,7 @@ from web.limits import client_key
 from web.problems import problem_response
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from ipaddress import IPv4Network, IPv6Network
 
     from uvicorn.config import Config
@@ -31,7 +32,16 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 1.0
-TELL_SECONDS = 60.0  # between two lines of the log that there are too many connections
+TELL_SECONDS = 60.0  # between two lines of the log that connections are ended for the same reason
+# Why a connection was ended that its client would have kept, and what the log says of it. One without a request is no
+# client's loss: browsers connect ahead of need, and keep what they have asked on.
+REASONS = {
+    "too_many": "%s as many connections as allowed, each of them busy or new; further ones are turned away",
+    "made_room": "%s as many connections as allowed; the one idle for longest is closed for each new one",
+    "too_slow": "connections are closed whose request does not come",
+    "not_reading": "connections are closed that do not take their answer",
+    "body_unread": "connections are closed that send on what was refused",
+}
 
 
 @dataclass(frozen=True)
@@ -69,14 +79,18 @@ class Connections:
     def __init__(
         self, limits: ConnectionLimits | None = None, *, proxies: Sequence[IPv4Network | IPv6Network] = ()
     ) -> None:
-        """Hold connections to ``limits``; ``proxies`` pass on what many clients ask and are not counted as one."""
+        """Hold connections to ``limits``; ``proxies`` pass on what many clients ask and are not counted as one.
+
+        ``on_end`` is told which of :data:`REASONS` a connection was ended for. It is set in the process that serves.
+        """
+        self.on_end: Callable[[str], None] | None = None
         self.limits = limits or ConnectionLimits()
         self.proxies = tuple(proxies)
         self.open: set[GuardedProtocol] = set()
         self.waiting: dict[GuardedProtocol, int] = {}  # without a whole request, the longest first: looked at how often
         self._by_client: dict[str, int] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self._told = float("-inf")
+        self._told: dict[str, float] = {}  # when the log last had a reason
 
     def __call__(
         self,
@@ -111,6 +125,15 @@ class Connections:
             if not self._by_client[client]:
                 del self._by_client[client]
 
+    def note_end(self, reason: str, *values: str) -> None:
+        """Count a connection that is ended for one of :data:`REASONS`; log the first of a minute."""
+        if self.on_end is not None:
+            self.on_end(reason)
+        now = monotonic()
+        if now - self._told.get(reason, float("-inf")) >= TELL_SECONDS:
+            self._told[reason] = now
+            _log.warning(REASONS[reason], *values)
+
     def name_client(self, connection: GuardedProtocol) -> str | None:
         """Return the client that a connection is counted for; ``None`` for this machine and for a proxy of ours."""
         peer = connection.client[0] if connection.client else None
@@ -121,16 +144,12 @@ class Connections:
         return None if any(address in network for network in self.proxies) else client_key(peer)
 
     def _make_room(self, client: str | None) -> bool:
+        of = "one address has" if client else "there are"
         idle = next((one for one in self.waiting if client is None or one.client_name == client), None)
-        if idle is None:
+        if idle is None or self.waiting[idle] < self.limits.new_sweeps:
+            self.note_end("too_many", of)
             return False
-        now = idle.loop.time()
-        if self.waiting[idle] < self.limits.new_sweeps:
-            return False
-        if now - self._told >= TELL_SECONDS:
-            self._told = now
-            of = "one address has" if client else "there are"
-            _log.warning("%s as many connections as allowed; the one idle for longest is closed for each new one", of)
+        self.note_end("made_room", of)
         idle.drop()
         return True
 
@@ -223,6 +242,7 @@ class GuardedProtocol(H11Protocol):
                 self._unsent = (now, taken)
             elif now - self._unsent[0] >= self._limits.write_seconds:
                 if taken - self._unsent[1] < self._limits.write_bytes:
+                    self._all.note_end("not_reading")
                     self.abort()
                     return
                 self._unsent = (now, taken)
@@ -236,9 +256,11 @@ class GuardedProtocol(H11Protocol):
                 self.transport.close()
         elif self._head_since is not None and now - self._head_since >= self._limits.head_seconds:
             if self.conn.trailing_data[0]:  # else it is a browser that connected ahead of need
+                self._all.note_end("too_slow")
                 self._say("too_slow", 408)
             self.transport.close()
         elif self._is_left_unread() and now - self._answered_at >= self._limits.linger_seconds:
+            self._all.note_end("body_unread")
             self.abort()
 
     def abort(self) -> None:

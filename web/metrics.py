@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from index.batching import BatchingEncoder
 from retrieval.datatypes import DEGRADABLE
+from web.connections import REASONS
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -56,6 +57,7 @@ class Metrics:
         self._batch_seconds = Histogram("batch_seconds", "Time of a batch", buckets=SECONDS, **own)
         self._ready = Gauge("ready", "1 where the process can answer", multiprocess_mode="livemin", **own)
         self._apps = Gauge("index_apps", "Apps in the index", multiprocess_mode="livemax", **own)
+        self._ended = Counter("connections_ended", "Connections that the server ended, by why", ["reason"], **own)
         self._generations = Counter("index_generations", "Changes to a new generation", ["outcome"], **own)
         # A counter that first appears with its first event has not increased, as Prometheus sees it.
         for outcome in OUTCOMES:
@@ -64,6 +66,8 @@ class Metrics:
             self._degraded.labels(part)
         for kind in ALARMING:
             self._problems.labels(kind)
+        for reason in REASONS:
+            self._ended.labels(reason)
 
     def watch(self, assistant: Assistant) -> None:
         """Count the batches of the assistant's encoder, where it has one that makes batches."""
@@ -93,6 +97,10 @@ class Metrics:
         self._inside.set(inside)
         self._waiting.set(waiting)
 
+    def note_ended(self, reason: str) -> None:
+        """Count one connection that this server ended, for one of :data:`web.connections.REASONS`."""
+        self._ended.labels(reason).inc()
+
     def note_batch(self, texts: int, seconds: float) -> None:
         """Count one batch of the encoder."""
         self._batch_texts.observe(texts)
@@ -121,7 +129,7 @@ def forget_process(process: int | None) -> None:
 
 
 class FiguresError(ValueError):
-    """The address for the figures cannot be listened on; the message says why."""
+    """An address for the figures that cannot be listened on; the message names the setting, the address and why."""
 
 
 @contextmanager
@@ -139,7 +147,7 @@ def exposed(address: tuple[str, int] | None, registry: CollectorRegistry) -> Ite
     try:
         server, thread = start_http_server(port, host, registry)
     except OSError as error:
-        raise FiguresError(error.strerror or type(error).__name__) from error
+        raise FiguresError(f"WENTIAO_METRICS: {host}:{port}: {error.strerror or type(error).__name__}") from error
     try:
         yield
     finally:

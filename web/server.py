@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from retrieval import Assistant
+    from web.connections import Connections
 
 STYLES = ("theme.css", "chat.css", "reader.css", "docs.css", "compare.css", "changes.css", "profile.css")
 WORKER_PATIENCE = 60  # seconds; a process that opens its index and model answers its parent late
@@ -157,9 +158,9 @@ def serve(
 
     app = create_app(assistant, settings)
     metrics = app.state.metrics
-    config = uvicorn.Config(
-        app, **uvicorn_settings(settings.proxies), timeout_graceful_shutdown=math.ceil(settings.answer_seconds)
-    )
+    common = uvicorn_settings(settings.proxies)
+    common["http"].on_end = metrics.note_ended
+    config = uvicorn.Config(app, **common, timeout_graceful_shutdown=math.ceil(settings.answer_seconds))
     with (
         exposed(settings.metrics, metrics.registry),
         following(assistant, on_change=metrics.note_generation),
@@ -211,11 +212,12 @@ def serve_many(
             for one in self.sockets:  # or who connects when the processes have closed theirs would wait for nobody
                 one.close()
 
+    common = uvicorn_settings(settings.proxies)
     config = uvicorn.Config(
-        partial(open_app, opening, settings),
+        partial(open_app, opening, settings, common["http"]),  # pickled together, they are one in each process too
         factory=True,
         workers=workers,
-        **uvicorn_settings(settings.proxies),
+        **common,
         timeout_worker_healthcheck=WORKER_PATIENCE,
         timeout_graceful_shutdown=math.ceil(settings.answer_seconds),
     )
@@ -243,8 +245,14 @@ def uvicorn_settings(proxies: Sequence[IPv4Network | IPv6Network]) -> dict[str, 
     }
 
 
-def open_app(opening: Callable[[], AbstractContextManager[Assistant]], settings: WebSettings) -> FastAPI:
+def open_app(
+    opening: Callable[[], AbstractContextManager[Assistant]],
+    settings: WebSettings,
+    connections: Connections | None = None,
+) -> FastAPI:
     """Return the application of one process of several, which closes its assistant when it shuts down.
+
+    Its figures count what becomes of ``connections``, those that uvicorn has in this process.
 
     Why an assistant cannot be opened is written to standard error, with the place where nobody foresaw it, and the
     process ends as uvicorn's do that cannot start: another try would fail the same way.
@@ -260,6 +268,8 @@ def open_app(opening: Callable[[], AbstractContextManager[Assistant]], settings:
     except Exception:  # noqa: BLE001 - ended any other way, as by a model that fails, processes are started for ever
         told = traceback.format_exc()
     else:
+        if connections is not None:
+            connections.on_end = app.state.metrics.note_ended
         app.router.lifespan_context = partial(_closing, opened, assistant, app.router.lifespan_context)
         return app
     opened.close()

@@ -1,6 +1,7 @@
 """A server over the index at ``argv[1]`` with the small encoder, on port ``argv[2]``, that loses patience soon.
 
-Its limits of time are a fifth of what they are by default; the rest is as :mod:`web.server` has it.
+Its limits of time are a fifth of what they are by default; the rest is as :mod:`web.server` has it. With ``argv[3]`` it
+answers so many questions at once, and bears for ever with who does not read.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from web.serving import allow_open_files
 FASTER = 5
 
 
-def main(index: str, port: str) -> None:
+def main(index: str, port: str, answering: str = "") -> None:
     """Serve until interrupted."""
     usual = ConnectionLimits()
     limits = replace(
@@ -35,7 +36,11 @@ def main(index: str, port: str) -> None:
     web.security.BODY_SECONDS /= FASTER
     allow_open_files()
     encoder = BatchingEncoder(FakeEncoder())
-    app = create_app(Assistant.open(Path(index), encoder=encoder), WebSettings())
+    web_settings = WebSettings()
+    if answering:
+        limits = replace(limits, write_seconds=3600)
+        web_settings = replace(web_settings, answering=int(answering))
+    app = create_app(Assistant.open(Path(index), encoder=encoder), web_settings)
     settings = uvicorn_settings(()) | {"http": Connections(limits)}
     uvicorn.run(app, port=int(port), timeout_keep_alive=2, **settings)
     encoder.close()

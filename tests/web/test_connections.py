@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
@@ -26,6 +26,8 @@ from index.encoder import FakeEncoder
 from index.store import build_index
 from web.connections import ConnectionLimits, Connections
 from web.server import uvicorn_settings
+
+from .whole import whole_server
 
 Result = TypeVar("Result")
 
@@ -48,12 +50,13 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def started(index: Path, module: str = "tests.web.stalled_server") -> Iterator[tuple[int, int]]:
-    """Give the process and the port of a server that answers."""
+def started(index: Path, *arguments: str) -> Iterator[tuple[int, int]]:
+    """Give the process and the port of a server that answers; see ``stalled_server.py``."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    server = subprocess.Popen([sys.executable, "-m", module, str(index), str(port)], cwd=ROOT, stderr=subprocess.PIPE)
+    command = [sys.executable, "-m", "tests.web.stalled_server", str(index), str(port), *arguments]
+    server = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE)
     try:
         ending = time.monotonic() + LIMIT
         while server.poll() is None:
@@ -74,6 +77,8 @@ def request(method: str, path: str, body: bytes = b"", length: int | None = None
     return f"{head}\r\n\r\n".encode() + body
 
 
+LONG_PAGE = request("GET", "/read/%E9%95%BF%E6%96%87")
+PROFILE = request("GET", "/profile/%E9%95%BF%E6%96%87")
 # What a connection sends at first, what it sends on, a byte at a time, and whether it reads what it gets.
 KINDS: dict[str, tuple[bytes, bytes, bool]] = {
     "silent": (b"", b"", True),
@@ -83,7 +88,8 @@ KINDS: dict[str, tuple[bytes, bytes, bool]] = {
     "slow body of a refused request": (request("POST", "/nothing", length=10**9), b"x", True),
     "idle": (request("GET", "/healthz"), b"", True),
     "half closed": (request("GET", "/healthz")[:20], b"", True),
-    "not reading": (request("GET", "/read/%E9%95%BF%E6%96%87") * 30, b"", False),
+    "not reading": (LONG_PAGE * 30, b"", False),
+    "not reading a profile": ((LONG_PAGE + PROFILE) * 30, b"", False),  # which waits behind a page that is not taken
 }
 
 
@@ -242,6 +248,39 @@ def test_stalled_connections_of_each_kind_end_and_cost_nobody_an_answer(
     assert sizes[1] <= sizes[0] * 1.05
 
 
+def test_who_does_not_read_what_takes_long_to_make_keeps_no_question_from_its_answer(index: Path) -> None:
+    """Two may be answered at once; eight ask for what takes such a place, and none of them reads."""
+    in_parts = request("POST", "/api/v1/ask", json.dumps({"question": "应用1怎么注销"}).encode())
+    in_parts = in_parts.replace(b"\r\n\r\n", b"\r\naccept: text/event-stream\r\n\r\n", 1)
+    with started(index, "2") as (_, port), ExitStack() as open_ones:
+        for asked in (PROFILE, in_parts) * 4:
+            client = open_ones.enter_context(socket.socket())
+            client.settimeout(LIMIT)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.connect(("127.0.0.1", port))
+            client.sendall((LONG_PAGE + asked) * 30)
+            assert client.recv(1, socket.MSG_PEEK)
+        for _ in range(20):
+            for app, way in WAYS.items():
+                assert run_apart(ask(port, app)) == (200, f"您可以在“{way}”里注销账号。")
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_is_closed_is_counted_in_each_process_and_logged_once(workers: int, index: Path, tmp_path: Path) -> None:
+    with whole_server(index, tmp_path, workers) as server, ExitStack() as open_ones:
+        assert 'wentiao_connections_ended_total{reason="too_slow"} 0.0' in server.figures()
+        slow = [open_ones.enter_context(socket.create_connection(("127.0.0.1", server.port), LIMIT)) for _ in range(8)]
+        for one in slow:
+            one.sendall(KINDS["slow head"][0])
+        assert [one.recv(12) for one in slow] == [b"HTTP/1.1 408"] * 8
+        figures = server.figures()
+        assert 'wentiao_connections_ended_total{reason="too_slow"} 8.0' in figures
+        assert 'wentiao_connections_ended_total{reason="not_reading"} 0.0' in figures
+    told = [line for line in server.log().splitlines() if "whose request does not come" in line]
+    assert 1 <= len(told) <= workers
+
+
 async def answer_slowly(started: asyncio.Event, scope: Any, receive: Any, send: Any) -> None:
     if scope["path"] == "/slow":
         started.set()
@@ -312,13 +351,16 @@ def connect(make: Callable[..., Any], address: str) -> Wire:
 
 def test_where_all_are_taken_the_one_idle_for_longest_makes_room() -> None:
     async def run() -> None:
+        ended: list[str] = []
         connections = Connections(ConnectionLimits(most=3, new_sweeps=0))
         with guarded(connections) as make:
             first, second, third = (connect(make, "127.0.0.1") for _ in range(3))
             first.protocol.data_received(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
             await asyncio.sleep(0.01)  # answered: now it is idle for the shortest time
             assert first.sent.startswith(b"HTTP/1.1 200")
+            connections.on_end = ended.append
             fourth = connect(make, "127.0.0.1")
+            assert ended == ["made_room"]
             assert [wire.is_closing() for wire in (first, second, third, fourth)] == [False, True, False, False]
             assert len(connections.open) == 3
 
@@ -348,18 +390,23 @@ def test_where_all_are_being_answered_one_more_is_told_to_come_again() -> None:
     run_apart(run())
 
 
-def test_one_that_has_just_come_is_not_closed_for_the_next() -> None:
+def test_one_that_has_just_come_is_not_closed_for_the_next(caplog: pytest.LogCaptureFixture) -> None:
     async def run() -> None:
+        ended: list[str] = []
         connections = Connections(ConnectionLimits(most=1, most_refused=1))
+        connections.on_end = ended.append
         with guarded(connections) as make:
             first, second, third = (connect(make, "127.0.0.1") for _ in range(3))
             assert not first.is_closing()  # its request may be on its way
             assert second.sent.startswith(b"HTTP/1.1 503 ") and not second.is_closing()
             assert third.sent == b"" and third.is_closing()
+            assert ended == ["too_many", "too_many"]
             for wire in (first, second):
                 wire.close()
 
     run_apart(run())
+    [told] = [record.getMessage() for record in caplog.records]
+    assert told.startswith("there are as many connections as allowed, each of them busy or new")
 
 
 @pytest.mark.parametrize(
