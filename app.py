@@ -20,12 +20,13 @@ def open_assistant(settings: Settings) -> Assistant:
     """Open the assistant that the settings ask for, preparing model and index on first use."""
     from index.encoder import load_encoder
 
-    return Assistant.open(
-        settings.index,
-        encoder=load_encoder(settings.model),
-        store=settings.store,
-        progress=ProgressBar(),
-    )
+    with ProgressBar() as progress:
+        return Assistant.open(
+            settings.index,
+            encoder=load_encoder(settings.model),
+            store=settings.store,
+            progress=progress,
+        )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

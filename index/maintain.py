@@ -35,7 +35,7 @@ from index.manifest import (
 )
 from index.segment import made_by
 from index.storage import QUARANTINE, empty_quarantine, set_aside
-from index.store import JOURNAL, commit, locked, read_version, recover_policies, write_policies
+from index.store import commit, locked, read_version, recover_policies, write_policies
 
 _log = logging.getLogger(__name__)
 
@@ -345,17 +345,19 @@ def _readable(out: Path) -> Iterator[Manifest]:
 def prune_index(out: Path, *, quarantine: bool = False) -> int:
     """Delete the generations that are neither current nor a snapshot, and the segments that none of these lists.
 
-    What a build that was stopped has encoded stays: the next one goes on from it.
+    What a build that was stopped has encoded goes as well, even where it was the first one and no index came of it:
+    it may be what fills the disk.
 
     :param quarantine: delete what was damaged and set aside, too.
     :return: how many bytes were freed.
     """
     with locked(out):
-        wanted = {current_generation(out), *(snapshot.generation for snapshot in list_snapshots(out))}
+        wanted = {snapshot.generation for snapshot in list_snapshots(out)}
+        with suppress(IndexNotBuiltError):  # a first build that has not come so far
+            wanted.add(current_generation(out))
         listed = {version.segment for name in wanted for version in read_manifest(out, name).versions}
-        orphans = [path for path in (out / "generations").iterdir() if path.stem not in wanted]
-        segments = [path for path in (out / "segments").iterdir() if path.name not in listed]
-        orphans += [path for path in segments if not path.name.startswith(JOURNAL)]
+        orphans = [path for path in (out / "generations").glob("*") if path.stem not in wanted]
+        orphans += [path for path in (out / "segments").iterdir() if path.name not in listed]
         freed = 0
         for path in orphans:
             freed += _size(path)

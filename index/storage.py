@@ -44,7 +44,7 @@ def _tell(out: Path, error: OSError) -> str | None:
     if error.errno in _FULL or (error.errno is None and "written" in str(error)):
         return (
             f"the disk that holds {out} is full. {stands} Make room there and give the command again; what earlier "
-            f"versions take is freed by:\n  wentiao corpus prune --index {_quote(out)}"
+            f"versions and unfinished builds take is freed by:\n  wentiao corpus prune --index {_quote(out)}"
         )
     if error.errno == errno.EFBIG:
         return (

@@ -175,7 +175,8 @@ def run(arguments: Sequence[str], commands: Commands, *, out: TextIO, err: TextI
     options = make_parser(commands).parse_args(arguments)
     try:
         if options.verb == "corpus":
-            code = run_corpus(options, _workbench(commands, out, err))
+            with ProgressBar() as progress:
+                code = run_corpus(options, _workbench(commands, progress, out, err))
             # 1 is that of a part: what was taken is to be searched.
             if options.action in CHANGING and code in (0, 1) and not getattr(options, "dry_run", False):
                 commands.publish(options.index or commands.index)
@@ -211,13 +212,13 @@ def run(arguments: Sequence[str], commands: Commands, *, out: TextIO, err: TextI
     return code
 
 
-def _workbench(commands: Commands, out: TextIO, err: TextIO) -> Workbench:
+def _workbench(commands: Commands, progress: ProgressBar, out: TextIO, err: TextIO) -> Workbench:
     return Workbench(
         index=commands.index,
         load_encoder=commands.load_encoder,
         prepare=commands.prepare_index,
         language=commands.language,
-        progress=ProgressBar(),
+        progress=progress,
         out=out,
         err=err,
     )
@@ -267,7 +268,8 @@ def _index(options: argparse.Namespace, commands: Commands) -> tuple[int, str]:
 
     out = options.out or commands.index
     known = list_quarantine(out)
-    lost = mend_index(out, commands.load_encoder(), progress=ProgressBar())
+    with ProgressBar() as progress:
+        lost = mend_index(out, commands.load_encoder(), progress=progress)
     commands.publish(out)
     aside = [
         message("cli.set_aside", commands.language, path=path) for path in list_quarantine(out) if path not in known
@@ -424,10 +426,20 @@ def _positive(text: str) -> int:
 
 
 class ProgressBar:
-    """Draws how far an index build has come on standard error; made for ``progress=``."""
+    """Draws how far an index build has come on standard error; made for ``progress=``.
+
+    Left as a context, also by an exception, it draws no more: what is written then stays the last line.
+    """
 
     def __init__(self) -> None:
         self._bar: tqdm[NoReturn] | None = None
+
+    def __enter__(self) -> ProgressBar:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
 
     def __call__(self, done: int, total: int) -> None:
         """Show ``done`` of ``total`` texts."""

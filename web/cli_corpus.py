@@ -114,8 +114,10 @@ def run_corpus(options: argparse.Namespace, bench: Workbench) -> int:
     """
     out = options.index or bench.index
     changes = options.action in ("add", "update", "remove", "snapshot")
-    # What reads the default index makes it too, as a question does, where it was never opened; a dry run makes nothing.
-    wanted = not getattr(options, "dry_run", False) and (changes or not (out / "CURRENT").exists())
+    # What reads the default index makes it too, as a question does, where it was never opened; a dry run makes nothing,
+    # nor does what makes room: a first build may have filled the disk.
+    reads = options.action != "prune"
+    wanted = not getattr(options, "dry_run", False) and (changes or (reads and not (out / "CURRENT").exists()))
     if options.index is None and wanted:
         bench.prepare()
     return _ACTIONS[options.action](options, out, bench)

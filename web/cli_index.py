@@ -21,13 +21,15 @@ def build_index(settings: Settings, policies: Sequence[Path], out: Path | None) 
     if folder is None:
         if policies:
             raise ValueError(message("cli.index_where", settings.language))
-        generation = open_default(encoder, progress=ProgressBar())
+        with ProgressBar() as progress:
+            generation = open_default(encoder, progress=progress)
         publish(default_index_folder(), settings.store)
         return message("cli.indexed", settings.language, count=len(generation.current), out=default_index_folder())
     loaded = load_policies(policies or [default_policies_folder()])
     apps = {policy.app for policy in loaded}
     gone = dict.fromkeys(one.app for one in read_versions(folder) if one.is_current and one.app not in apps)
-    build_index(loaded, folder, encoder, progress=ProgressBar())
+    with ProgressBar() as progress:
+        build_index(loaded, folder, encoder, progress=progress)
     publish(folder, settings.store)
     told = message("cli.indexed", settings.language, count=len(loaded), out=folder)
     return f"{told}\n{message('cli.index_without', settings.language, apps='、'.join(gone))}" if gone else told
@@ -39,4 +41,5 @@ def prepare_index(settings: Settings) -> None:
     from index.store import open_default
 
     if settings.index is None:
-        open_default(load_encoder(settings.model), progress=ProgressBar())
+        with ProgressBar() as progress:
+            open_default(load_encoder(settings.model), progress=progress)

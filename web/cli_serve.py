@@ -30,9 +30,11 @@ def open_batching(settings: Settings) -> Iterator[Assistant]:
 
     seconds = float(settings.answer_seconds)
     with closing(BatchingEncoder(load_encoder(settings.model), wait_seconds=seconds)) as encoder:
-        yield Assistant.open(
-            settings.index, encoder=encoder, store=settings.store, progress=ProgressBar(), limit=TimeLimit(seconds)
-        )
+        with ProgressBar() as progress:
+            opened = Assistant.open(
+                settings.index, encoder=encoder, store=settings.store, progress=progress, limit=TimeLimit(seconds)
+            )
+        yield opened
 
 
 def opened_for_many(settings: Settings) -> AbstractContextManager[Assistant]:

@@ -310,9 +310,8 @@ def test_a_build_of_other_policies_after_a_kill_takes_what_it_can_use_and_clears
     [
         lambda out: build_index([SECOND], out, CountingEncoder()),
         lambda out: build_index([SECOND, Policy("戊", "我们存储您的订单。\n您可以投诉。")], out, CountingEncoder()),
-        lambda out: prune_index(out),
     ],
-    ids=["nothing to do", "other policies", "prune"],
+    ids=["nothing to do", "other policies"],
 )
 def test_what_a_killed_build_has_encoded_is_kept_until_that_build_is_run_again(tmp_path, uninterrupted, other):
     whole, out, noted = tmp_path / "not killed", tmp_path / "index", tmp_path / "second"
@@ -329,6 +328,15 @@ def test_what_a_killed_build_has_encoded_is_kept_until_that_build_is_run_again(t
     build_index(FOUR, out, CompanionableEncoder(noted))
     assert read_calls(noted) == [*calls[:2], *calls[1:]]
     assert segment_files(whole).items() <= segment_files(out).items()
+
+
+def test_what_a_killed_build_has_encoded_is_pruned(tmp_path, uninterrupted):
+    run_and_die(build_index, FOUR, tmp_path, CompanionableEncoder(tmp_path / "noted", killed_at=2))
+    [journal] = (tmp_path / "segments").glob(".partial-*")
+    size = journal.stat().st_size
+    assert size > 0
+    assert prune_index(tmp_path) == size
+    assert not list((tmp_path / "segments").iterdir())
 
 
 def test_of_two_builds_that_were_killed_both_go_on(tmp_path, uninterrupted):

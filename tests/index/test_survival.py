@@ -176,7 +176,7 @@ def check_survived(ground: Ground, out: Path, name: str) -> None:
     assert content(out) == new
     assert faulty(out) == []
     prune_index(out)
-    assert {one.kind for one in examine_index(out, today=date(2026, 6, 1))} <= {"unfinished"}
+    assert examine_index(out, today=date(2026, 6, 1)) == ()
     assert content(out) == new
 
 
@@ -384,6 +384,31 @@ def test_a_disk_that_is_really_full_is_named_and_the_old_index_stands(
     assert content(out) == ground.after["add"]
 
 
+@pytest.mark.parametrize("first", [False, True], ids=["add", "first build"])
+def test_what_an_add_that_filled_the_disk_had_encoded_is_freed_by_the_command_that_its_message_names(
+    ground: Ground, small_disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: bool
+) -> None:
+    monkeypatch.setattr("index.store.UNITS_PER_POOL", 100_000)
+    out = small_disk / "index"
+    if not first:
+        shutil.copytree(ground.before, out)
+    large = policy("庚应用", *(f"第{number}种数据" for number in range(1000)))
+    ended, kind, message = faults.refused(lambda: add_policies(out, [large], FakeEncoder()), tmp_path / "told")
+    assert (ended, kind) == (3, "StorageError"), message
+    assert f"wentiao corpus prune --index {out}" in message
+    journal = (out / "segments" / ".partial-journal").stat().st_size
+    assert journal > 100_000
+    free = shutil.disk_usage(small_disk).free
+    assert prune_index(out) >= journal
+    assert shutil.disk_usage(small_disk).free >= free + journal
+    if first:
+        build_index([A, B], out, ENCODER)
+    else:
+        assert content(out) == content(ground.before)
+        OPERATIONS["add"](out)
+        assert content(out) == ground.after["add"]
+
+
 UNPRIVILEGED = 65534
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="another user is taken on by root alone")
 
@@ -511,5 +536,5 @@ def test_the_message_of_a_full_disk_reads_as_what_is_the_matter_and_what_to_do(t
         raise OSError(errno.ENOSPC, "No space left on device", str(out / "x"))
     assert str(raised.value) == (
         f"the disk that holds {out} is full. What the index answers from is as it was before. Make room there and give "
-        f"the command again; what earlier versions take is freed by:\n  wentiao corpus prune --index '{out}'"
+        f"the command again; what earlier versions and unfinished builds take is freed by:\n  wentiao corpus prune --index '{out}'"
     )

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import errno
+import gc
 import io
 import json
 import os
 import shutil
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from corpus.datatypes import Policy
 from corpus.load import load_policies
-from index.encoder import FakeEncoder
+from index.encoder import Encoded, FakeEncoder, Progress
 from index.maintain import take_snapshot
 from index.manifest import read_manifest
 from index.store import build_index, open_generation
 from web.cli import EXIT_ANSWERED, EXIT_UNUSABLE, Commands, run
+from web.cli_index import build_index as build_from_folders
+from web.settings import Settings
 
 from ..index import faults
 
@@ -120,6 +125,44 @@ def test_a_command_of_a_user_who_may_not_write_says_so_and_exits_with_3(index: P
     assert ended == EXIT_UNUSABLE
     assert "may not read or write" in err and "sudo chown -R" in err
     assert typed(name, index) == (EXIT_ANSWERED, "")
+
+
+class RefusedEncoder(FakeEncoder):
+    """One whose texts no longer fit on the disk."""
+
+    def encode_passages(self, texts: Sequence[str], *, progress: Progress | None = None) -> Encoded:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("verb", ["add", "build", "repair"])
+def test_the_command_that_repairs_is_the_last_line_below_the_progress_bar(
+    index: Path, capsys: pytest.CaptureFixture[str], verb: str
+) -> None:
+    out = index if verb != "build" else index.parent / "another"
+    if verb == "repair":
+        segment = read_manifest(index).current[0].segment
+        (index / "segments" / segment / "units.json").write_text("[]")
+    settings = Settings(language="en")
+    commands = Commands(
+        open_assistant=lambda: pytest.fail("no question was asked"),
+        serve=lambda *where: True,
+        build_index=partial(build_from_folders, settings),
+        load_encoder=RefusedEncoder,
+        prepare_index=lambda: None,
+        index=index,
+    )
+    typed = {
+        "add": ["corpus", "add", str(index.parent / "files" / "丙.txt")],
+        "build": ["index", "build", "--policies", str(index.parent / "files"), "--out", str(out)],
+        "repair": ["index", "repair"],
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("index.encoder.load_encoder", lambda model: RefusedEncoder())
+        assert run(typed[verb], commands, out=sys.stdout, err=sys.stderr) == EXIT_UNUSABLE
+    gc.collect()
+    told = capsys.readouterr().err
+    assert "indexing" in told
+    assert told.splitlines()[-1] == f"  wentiao corpus prune --index {out}"
 
 
 def test_a_repair_names_what_it_set_aside(index: Path) -> None:
