@@ -31,6 +31,7 @@ from web.problems import (
     respond,
     unavailable,
     unavailable_response,
+    unfit_request,
     unknown_app,
 )
 from web.reader import BY_TOPIC, render_missing, render_policy
@@ -43,18 +44,20 @@ from web.schema import (
     LocatedClause,
     Policy,
     Ready,
-    RequestBody,
     SearchBody,
     clause_payload,
     policy_payload,
 )
 
 if TYPE_CHECKING:
+    from fastapi.routing import APIRoute
+    from pydantic import BaseModel
+    from pydantic.fields import FieldInfo
+
     from corpus import datatypes
     from retrieval import Assistant
 
 OFFSET = re.compile(r"[0-9]{1,9}")
-BODIES: dict[str, type[RequestBody]] = {"ask": AskBody, "search": SearchBody, "compare": CompareBody}
 STREAM = "text/event-stream"
 # A proxy that collects a stream before it passes it on would make progress arrive with the answer.
 STREAM_HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
@@ -107,7 +110,7 @@ def build_router(assistant: Assistant, readiness: Readiness) -> APIRouter:
     def compare(request: Request, body: CompareBody) -> Response:
         language = request_language(request)
         if not body.model_fields_set & {"question", "topic"}:
-            return respond(misfit([{"type": "missing", "loc": ("question",)}], CompareBody, language))
+            return respond(misfit([{"type": "missing", "loc": ("question",)}], CompareBody.model_fields, language))
         if body.topic and not assistant.knows_topics:
             return problem_response("topics_unknown", 501, language)
         with answering():
@@ -245,16 +248,21 @@ def server_event(name: str, data: dict[str, Any]) -> str:
     return f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"
 
 
+def fields_of(route: APIRoute) -> dict[str, FieldInfo]:
+    """Return what a request to ``route`` may hold: the fields of its body, or else the names in its address."""
+    if route.body_field is not None:
+        body: type[BaseModel] = route.body_field.field_info.annotation  # type: ignore[assignment]
+        return body.model_fields
+    named = (*route.dependant.path_params, *route.dependant.query_params)
+    return {one.alias: one.field_info for one in named}
+
+
 def add_problem_handlers(app: FastAPI) -> None:
     """Make every error of our routes a problem+json in the caller's language."""
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, exc: RequestValidationError) -> Response:
-        language = request_language(request)
-        errors = [{**error, "loc": error["loc"][1:]} for error in exc.errors()]
-        if any(error["type"] == "json_invalid" or not error["loc"] for error in errors):
-            return problem_response("not_json", 400, language)
-        return respond(misfit(errors, BODIES.get(request.scope["route"].name), language))
+        return unfit_request(exc.errors(), fields_of(request.scope["route"]), request_language(request))
 
     @app.exception_handler(UnknownAppError)
     async def no_such_app(request: Request, exc: UnknownAppError) -> Response:

@@ -6,6 +6,7 @@ outside Gradio's queue, and so any number of processes may serve one conversatio
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from html import escape
@@ -33,9 +34,10 @@ from web.problems import (
     note_problem,
     problem_response,
     unavailable_kind,
+    unfit_request,
 )
 from web.render import ask_buttons, render_turn
-from web.schema import MAX_HISTORY_TURNS, MAX_QUESTION_CHARACTERS
+from web.schema import MAX_HISTORY_TURNS, MAX_QUESTION_CHARACTERS, RequestBody
 from web.security import CALL_PATHS
 from web.suggestions import Suggestions, near_apps
 
@@ -188,13 +190,19 @@ class QuietBlocks(gr.Blocks):
         except Exception as exc:  # noqa: BLE001 - raised again, without its message
             if not isinstance(exc, AnswerFailedError):  # those are in the log
                 log_failure(exc)
-            note_problem("failed")
             raise gr.Error(message("api.failed", "zh"), visible=False, print_exception=False) from None
         return result
 
 
+class CallBody(RequestBody):
+    """What the page sends with a call, as far as it concerns whoever sends something else."""
+
+    fn_index: int
+    data: list[Any]
+
+
 class CallRefusals:
-    """ASGI middleware that refuses a call which does not fit as our own routes do; Gradio has one 500 for all."""
+    """ASGI middleware that refuses a call as our own routes do: Gradio's refusals quote what was sent, in its words."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -205,25 +213,37 @@ class CallRefusals:
             await self.app(scope, receive, send)
             return
         state = scope.setdefault("state", {})
-        held: list[Message] = []
+        status = 0
+        refusal = bytearray()
 
-        async def hold_failure(sent: Message) -> None:
-            if held or (sent["type"] == "http.response.start" and sent["status"] == 500):
-                held.append(sent)
-            else:
+        async def hold_refusal(sent: Message) -> None:
+            nonlocal status
+            status = sent.get("status", status)
+            if status < 400:
                 await send(sent)
+            else:
+                refusal.extend(sent.get("body", b""))
 
         try:
-            await self.app(scope, receive, hold_failure)
+            await self.app(scope, receive, hold_refusal)
         except (KeyError, FnIndexInferError):  # an event that the page does not have; all else is caught inside
             state["is_misfit"] = True
+        language = negotiate_language(Headers(scope=scope).get("accept-language"))
         if state.get("is_misfit"):
-            language = negotiate_language(Headers(scope=scope).get("accept-language"))
-            values = {"problems": f"data: {message('api.reason_other', language)}", "allowed": "fn_index, data"}
-            await problem_response("invalid", 422, language, **values)(scope, receive, send)
+            response = unfit_request(
+                [{"type": "value_error", "loc": ("body", "data")}], CallBody.model_fields, language
+            )
+        elif status == 422:
+            # Of the place no more than its field: what is inside of it may be named by what was sent.
+            errors = [{"type": error["type"], "loc": error["loc"][:2]} for error in json.loads(refusal)["detail"]]
+            response = unfit_request(errors, CallBody.model_fields, language)
+        elif 400 <= status < 500:  # FastAPI's word for a body that is no UTF-8, or nested or numbered beyond reading
+            response = problem_response("not_json", 400, language)
+        elif status >= 500:
+            response = problem_response("failed", 500, language)
+        else:
             return
-        for one in held:
-            await send(one)
+        await response(scope, receive, send)
 
 
 def build_chat(assistant: Assistant) -> gr.Blocks:

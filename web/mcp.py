@@ -87,7 +87,7 @@ def build_server(assistant: Assistant) -> Server[Any]:
         try:
             body = tool.takes.model_validate(arguments)
         except ValidationError as exc:
-            return _refuse(misfit(exc.errors(), tool.takes, language))
+            return _refuse(misfit(exc.errors(), tool.takes.model_fields, language))
         if isinstance(body, SearchBody) and body.app is not None and not _is_covered(assistant, body.app):
             return _refuse(unknown_app(body.app, assistant.near_apps(body.app), language))
 

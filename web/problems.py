@@ -21,7 +21,7 @@ from retrieval.datatypes import Language, Payload
 from web.logs import request_id
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
+    from pydantic.fields import FieldInfo
 
 logger = logging.getLogger(__name__)
 
@@ -188,22 +188,34 @@ def unknown_app(app: str, near_apps: Sequence[str], language: Language) -> Probl
     return make_problem("unknown_app", 404, language, app=app, near=near, path="/api/v1/apps")
 
 
-def misfit(errors: Sequence[Mapping[str, Any]], body: type[BaseModel] | None, language: Language) -> Problem:
+def unfit_request(errors: Sequence[Mapping[str, Any]], fields: Mapping[str, FieldInfo], language: Language) -> Response:
+    """Return the response to a request that FastAPI could not read.
+
+    :param errors: pydantic's, the place of each counted from the request: ``("body", "question")``.
+    :param fields: those that are allowed.
+    """
+    errors = [{**error, "loc": error["loc"][1:]} for error in errors]
+    if any(error["type"] == "json_invalid" or not error["loc"] for error in errors):
+        return problem_response("not_json", 400, language)
+    return respond(misfit(errors, fields, language))
+
+
+def misfit(errors: Sequence[Mapping[str, Any]], fields: Mapping[str, FieldInfo], language: Language) -> Problem:
     """Return the problem of fields that do not fit: the first limit that is exceeded, else every field's reason.
 
     :param errors: pydantic's, the place of each counted from the body.
-    :param body: the fields that are allowed; ``None`` for a name in an address.
+    :param fields: those that are allowed, as pydantic's ``model_fields``.
     """
     for error in errors:
-        if limit := _limit(error, body, language):
+        if limit := _limit(error, fields, language):
             return limit
     reasons = {_place(error): _reason(error, language) for error in errors}
     separator = "; " if language == "en" else "；"
     told = separator.join(f"{place}: {why}" for place, why in reasons.items())
-    return make_problem("invalid", 422, language, problems=told, allowed=", ".join(body.model_fields if body else ()))
+    return make_problem("invalid", 422, language, problems=told, allowed=", ".join(fields))
 
 
-def _limit(error: Mapping[str, Any], body: type[BaseModel] | None, language: Language) -> Problem | None:
+def _limit(error: Mapping[str, Any], fields: Mapping[str, FieldInfo], language: Language) -> Problem | None:
     """Return the problem of an exceeded limit, or ``None`` if ``error`` is of another kind."""
     place, field = _place(error), next(iter(error["loc"]), "")
     limits = error.get("ctx", {})
@@ -216,8 +228,8 @@ def _limit(error: Mapping[str, Any], body: type[BaseModel] | None, language: Lan
             kind = "history_too_long" if field == "history" else "too_many_apps"
             allowed = limits["max_length"]
             return make_problem(kind, 422, language, given=limits["actual_length"], allowed=allowed)
-        case "greater_than_equal" | "less_than_equal" if body:
-            allowed = body.model_json_schema()["properties"][field]["maximum"]
+        case "greater_than_equal" | "less_than_equal":
+            allowed = next(limit.le for limit in fields[field].metadata if hasattr(limit, "le"))
             return make_problem("top_k_out_of_range", 422, language, given=error["input"], allowed=allowed)
     return None
 

@@ -278,6 +278,53 @@ def test_a_failure_is_a_problem_and_neither_it_nor_the_log_holds_the_question(
         assert "秘密" not in text
 
 
+@pytest.mark.parametrize("language", ["zh", "zh-Hant", "en"])
+@pytest.mark.parametrize(
+    ("body", "field", "reason"),
+    [
+        (b'{"fn_index":"a","data":[]}', "fn_index", "other"),
+        (b'{"fn_index":99,"data":[]}', "data", "other"),
+        (b'{"fn_index":0}', "data", "missing"),
+        ('{"data":{"x":"我的秘密问题"}}'.encode(), "data", "list"),
+        ('{"data":[],"session_hash":["我的秘密问题"]}'.encode(), "session_hash", "string"),
+    ],
+)
+def test_a_call_that_the_page_does_not_make_is_refused_in_our_words(
+    client: TestClient, body: bytes, field: str, reason: str, language: str
+) -> None:
+    headers = JSON | {"accept-language": language}
+    response = client.post("/gradio_api/run/predict", content=body, headers=headers)
+    problems = f"{field}: {message(f'api.reason_{reason}', language)}"
+    detail = message("api.invalid", language, problems=problems, allowed="fn_index, data")
+    assert read_problem(response, 422, "invalid")["detail"] == detail
+
+
+@pytest.mark.parametrize("body", [b"", b"[1", '["我的秘密问题"]'.encode(), b'{"data":["\xff"]}', b"[" * 60_000])
+def test_a_call_that_is_no_object_is_refused_in_our_words(client: TestClient, body: bytes) -> None:
+    response = client.post("/gradio_api/run/predict", content=body, headers=JSON)
+    assert read_problem(response, 400, "not-json")["detail"] == message("api.not_json", "zh")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("POST", "/api/v1/ask", "question, app, history, top_k"),
+        ("POST", "/api/v1/search", "query, app, top_k, rerank, topics"),
+        ("POST", "/api/v1/compare", "question, apps, topic"),
+        ("POST", "/widget/ask", "question, app, history, top_k, scope, apps"),
+        ("POST", "/compare/rows", "question, topic, apps"),
+        ("POST", "/compare/export", "question, topic, format, rows"),
+        ("GET", "/api/v1/profile", "app"),
+    ],
+)
+def test_whoever_sends_another_field_is_told_those_that_there_are(
+    client: TestClient, method: str, path: str, allowed: str
+) -> None:
+    body = {"json": {"colour": 1}} if method == "POST" else {}
+    problem = read_problem(client.request(method, path, **body), 422, "invalid")  # type: ignore[arg-type]
+    assert f"允许的字段：{allowed}。" in problem["detail"]
+
+
 def test_health_is_told_without_a_body_for_head(client: TestClient) -> None:
     assert client.get("/healthz").json() == {"status": "ok"}
     response = client.head("/healthz")
