@@ -72,7 +72,7 @@ class LexicalIndex:
 
     @classmethod
     def build(cls, texts: Sequence[str]) -> LexicalIndex:
-        """Index one text a clause, in clause order."""
+        """Index one text a clause, in clause order; the same texts give the same bytes in every process."""
         import bm25s
 
         logging.getLogger("bm25s").setLevel(logging.WARNING)
@@ -80,7 +80,10 @@ class LexicalIndex:
         if not any(tokens):
             return cls(None, len(texts))
         model = bm25s.BM25(k1=K1, b=B, method="lucene")
-        model.index(tokens, show_progress=False)
+        # bm25s itself numbers the words in the order of a set, which differs from process to process.
+        numbers = {token: number for number, token in enumerate(sorted({token for own in tokens for token in own}))}
+        ids = [[numbers[token] for token in own] for own in tokens]
+        model.index((ids, numbers), show_progress=False)
         return cls(model, len(texts))
 
     def knows(self, token: str) -> bool:

@@ -1,6 +1,6 @@
 import pytest
 
-from index.lexical import LexicalIndex, tokenize
+from index.lexical import K1, B, LexicalIndex, tokenize
 
 
 def test_a_word_is_found_by_its_parts():
@@ -39,3 +39,16 @@ def test_a_saved_index_scores_as_before(tmp_path):
     tokens = tokenize("注册要手机号码吗")
     assert loaded.scores(tokens).tolist() == index.scores(tokens).tolist()
     assert not list(tmp_path.rglob("*.pkl"))
+
+
+def test_the_order_of_the_words_changes_no_score_and_an_index_in_another_order_still_opens(tmp_path):
+    import bm25s
+
+    texts = ["", "我们收集手机号码用于注册", "您可以注销账号", "注册需要手机号码，注册后可以注销账号"]
+    index = LexicalIndex.build(texts)
+    other = bm25s.BM25(k1=K1, b=B, method="lucene")
+    other.index([tokenize(text) for text in texts], show_progress=False)
+    other.save(tmp_path, show_progress=False)
+    before = LexicalIndex.load(tmp_path, len(texts))
+    for question in ("注册要手机号码吗", "怎么注销账号", "指纹"):
+        assert index.scores(tokenize(question)).tolist() == before.scores(tokenize(question)).tolist()

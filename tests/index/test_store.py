@@ -4,6 +4,8 @@ import multiprocessing
 import os
 import random
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -337,6 +339,36 @@ def test_what_a_killed_build_has_encoded_is_pruned(tmp_path, uninterrupted):
     assert size > 0
     assert prune_index(tmp_path) == size
     assert not list((tmp_path / "segments").iterdir())
+
+
+BUILD = """
+import sys
+from pathlib import Path
+from corpus.datatypes import Policy
+from index.encoder import FakeEncoder
+from index.store import build_index
+text = Path(sys.argv[1]).read_text("utf-8")
+build_index([Policy("甲", text), Policy("乙", text.replace("手机", "邮箱"))], Path(sys.argv[2]), FakeEncoder())
+"""
+
+
+def test_two_processes_make_the_same_bytes_of_the_same_policies(tmp_path):
+    text = "".join(f"\n{item}我们收集手机号码，用于{item}号订单、注册和找回账号。" for item in "一二三四五六七八")
+    (tmp_path / "policy.txt").write_text(f"一、收集{text}\n二、注销\n您可以注销账号。", encoding="utf-8")
+    made = []
+    for seed in "12":
+        out = tmp_path / seed
+        subprocess.run(
+            [sys.executable, "-c", BUILD, str(tmp_path / "policy.txt"), str(out)],
+            check=True,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            cwd=Path(__file__).parents[2],
+        )
+        # The manifest holds the moment at which a version was added, and ID is drawn.
+        paths = [path for part in ("segments", "nearest") for path in (out / part).rglob("*") if path.is_file()]
+        made.append({path.relative_to(out).as_posix(): path.read_bytes() for path in paths})
+    assert made[0] == made[1]
+    assert {Path(name).name for name in made[0]} >= {"vocab.index.json", "checksums.json", "vectors.npy"}
 
 
 def test_of_two_builds_that_were_killed_both_go_on(tmp_path, uninterrupted):

@@ -536,5 +536,6 @@ def test_the_message_of_a_full_disk_reads_as_what_is_the_matter_and_what_to_do(t
         raise OSError(errno.ENOSPC, "No space left on device", str(out / "x"))
     assert str(raised.value) == (
         f"the disk that holds {out} is full. What the index answers from is as it was before. Make room there and give "
-        f"the command again; what earlier versions and unfinished builds take is freed by:\n  wentiao corpus prune --index '{out}'"
+        f"the command again; what earlier versions and unfinished builds take is freed by:\n"
+        f"  wentiao corpus prune --index '{out}'"
     )
