@@ -160,7 +160,7 @@ class SecurityMiddleware:
         elif scope["method"] != "GET":
             body: bytes | Response | None = None
             with move_on_after(BODY_SECONDS) as limit:
-                body = await _read_body(receive, language)
+                body = _too_large(language) if _declares_too_much(scope) else await _read_body(receive, language)
             if limit.cancelled_caught:
                 body = problem_response("body_too_slow", 408, language, allowed=int(BODY_SECONDS))
             if body is None:  # who asked is gone
@@ -268,6 +268,15 @@ def _client_of(scope: Scope) -> str | None:
     return client[0] if client else None
 
 
+def _declares_too_much(scope: Scope) -> bool:
+    declared = Headers(scope=scope).get("content-length", "").lstrip("0")
+    return declared.isdecimal() and (len(declared) > len(str(MAX_BODY_BYTES)) or int(declared) > MAX_BODY_BYTES)
+
+
+def _too_large(language: Language) -> Response:
+    return problem_response("body_too_large", 413, language, allowed=MAX_BODY_BYTES)
+
+
 async def _read_body(receive: Receive, language: Language) -> bytes | Response | None:
     """Return the request's body, ``None`` if its sender went away, or the problem that it is too large."""
     body = bytearray()
@@ -277,7 +286,7 @@ async def _read_body(receive: Receive, language: Language) -> bytes | Response |
             return None
         body.extend(message.get("body", b""))
         if len(body) > MAX_BODY_BYTES:
-            return problem_response("body_too_large", 413, language, allowed=MAX_BODY_BYTES)
+            return _too_large(language)
         if not message.get("more_body"):
             return bytes(body)
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
+import socket
+from urllib.parse import urlsplit
 
 import pytest
 from starlette.testclient import TestClient
 
 from web.files import files_version
-from web.security import COMMON_HEADERS, chat_policy
+from web.security import BODY_SECONDS, COMMON_HEADERS, MAX_BODY_BYTES, chat_policy
 from web.settings import Settings
+
+from .application import served
+from .fakes import FakeAssistant
 
 QUESTION = {"question": "津心办怎么注销"}
 GRADIO_PATHS = [
@@ -237,3 +242,14 @@ def test_no_web_socket_opens(client: TestClient) -> None:
 
     with pytest.raises(WebSocketDisconnect), client.websocket_connect("/gradio_api/queue/join"):
         pass
+
+
+@pytest.mark.parametrize("declared", [MAX_BODY_BYTES + 1, 99999999999999999999])
+def test_a_body_that_is_declared_too_large_is_refused_before_it_comes(declared: int) -> None:
+    head = f"POST /api/v1/ask HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: {declared}\r\n\r\n"
+    with served(FakeAssistant()) as address, socket.create_connection(("127.0.0.1", urlsplit(address).port)) as one:
+        one.settimeout(BODY_SECONDS / 2)  # waited for, it would take all of this
+        one.sendall(head.encode())
+        told = b"".join(iter(lambda: one.recv(65536), b""))
+    assert told.startswith(b"HTTP/1.1 413 ") and b"urn:wentiao:problem:body-too-large" in told
+    assert b"connection: close" in told
