@@ -156,7 +156,8 @@ def build_router(assistant: Assistant, readiness: Readiness) -> APIRouter:
     async def readyz(request: Request) -> Response:
         apps = await readiness.check()
         if apps is None:
-            return problem_response("not_ready", 503, request_language(request))
+            kind = "ending" if readiness.draining else "not_ready"
+            return problem_response(kind, 503, request_language(request))
         return JSONResponse({"status": "ready", "apps": apps})
 
     @router.get("/api/v1/openapi.json", include_in_schema=False)

@@ -31,7 +31,7 @@ PROBLEMS: dict[str, tuple[str, ...]] = {
     "profile": ("unknown_app", "method", "name_too_long", "invalid", "failed", *LATER),
     "read_clause": ("unknown_clause", "not_found", "method", "failed", "index_damaged"),
     "healthz": ("method",),
-    "readyz": ("method", "not_ready"),
+    "readyz": ("method", "not_ready", "ending"),
 }
 """What each route can answer with beside 200."""
 
@@ -53,6 +53,7 @@ SAMPLES: dict[str, tuple[int, dict[str, object]]] = {
     "failed": (500, {}),
     "topics_unknown": (501, {}),
     "not_ready": (503, {}),
+    "ending": (503, {}),
     "overloaded": (503, {"seconds": 2}),
     "store_unreachable": (503, {"seconds": 10}),
     "timed_out": (503, {"seconds": 30}),

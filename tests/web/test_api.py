@@ -356,6 +356,15 @@ def test_a_process_that_cannot_answer_is_not_ready_and_yet_alive(is_empty: bool)
     assert client.get("/healthz").status_code == 200
 
 
+def test_a_process_that_is_about_to_end_says_so_and_not_that_its_index_fails(fake: FakeAssistant) -> None:
+    app = build_app(fake)
+    client = TestClient(app)
+    assert client.get("/readyz").status_code == 200
+    app.state.readiness.drain()
+    assert read_problem(client.get("/readyz"), 503, "ending")["detail"] == message("api.ending", "zh")
+    assert client.get("/healthz").status_code == 200
+
+
 def read_events(text: str) -> list[tuple[str, Any]]:
     """Return the server-sent events of ``text``."""
     blocks = [block.split("\n") for block in text.split("\n\n") if block]
