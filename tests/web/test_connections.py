@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import resource
+import signal
 import socket
 import subprocess
 import sys
@@ -36,6 +38,10 @@ WAYS = {f"应用{number}": f"我的-设置-注销{number}" for number in range(1
 LIMIT = 120.0  # seconds, for a machine twenty times slower
 CLOSED_WITHIN = 60.0  # seconds, where the limits come to six
 ASKERS = 4
+WARM_UP = 60  # of each kind: as many questions at once as there are threads for them, each of which keeps some memory
+# Of the memory that is held, from after the warm-up to after the storms; measured with 60 of each kind: 1.006 to 1.026.
+# What is resident is a fifth more, until the allocator gives back what it keeps for later.
+MOST_GROWTH = 1.05
 LONG = "您可以注销账号，也可以不注销账号。" * 2_000
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="reads /proc")
@@ -78,7 +84,8 @@ def request(method: str, path: str, body: bytes = b"", length: int | None = None
 
 
 LONG_PAGE = request("GET", "/read/%E9%95%BF%E6%96%87")
-PROFILE = request("GET", "/profile/%E9%95%BF%E6%96%87")
+LONG_TEXT = request("GET", "/api/v1/policies/%E9%95%BF%E6%96%87")  # 200 KB that cost next to nothing
+PROFILE = request("GET", "/profile/%E5%BA%94%E7%94%A81")
 # What a connection sends at first, what it sends on, a byte at a time, and whether it reads what it gets.
 KINDS: dict[str, tuple[bytes, bytes, bool]] = {
     "silent": (b"", b"", True),
@@ -89,8 +96,16 @@ KINDS: dict[str, tuple[bytes, bytes, bool]] = {
     "idle": (request("GET", "/healthz"), b"", True),
     "half closed": (request("GET", "/healthz")[:20], b"", True),
     "not reading": (LONG_PAGE * 30, b"", False),
-    "not reading a profile": ((LONG_PAGE + PROFILE) * 30, b"", False),  # which waits behind a page that is not taken
+    # Each profile waits behind a text that is not taken. The kernel takes some MB.
+    "not reading a profile": (LONG_TEXT * 10 + (LONG_TEXT + PROFILE) * 10, b"", False),
 }
+CLOSED = (
+    "slow body: 408",
+    "slow head: 408",
+    "slow second head: 408",
+    "not reading: closed",
+    "not reading a profile: closed",
+)
 
 
 async def stall(port: int, kind: str, told: Counter[str]) -> None:
@@ -184,6 +199,16 @@ def memory(process: int) -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:"))
 
 
+def held_memory(process: int) -> int:
+    """Return the memory of ``process`` in KB without what its allocator keeps for later, which it is told to return."""
+    os.kill(process, signal.SIGUSR1)
+    sizes = [memory(process)]
+    while len(sizes) < 4 or sizes[-1] < sizes[-4]:  # until it has done so
+        time.sleep(0.5)
+        sizes.append(memory(process))
+    return sizes[-1]
+
+
 def settled(process: int, before: int) -> int:
     """Return how many descriptors are open once there are no more than ``before``, or after ten seconds."""
     ending = time.monotonic() + 10
@@ -223,29 +248,35 @@ def test_stalled_connections_of_each_kind_end_and_cost_nobody_an_answer(
             run_apart(storm(port, 5, list(KINDS)))  # what is made once
             time.sleep(1)
             files = descriptors(process)
+            run_apart(storm(port, WARM_UP, list(KINDS)))
+            assert settled(process, files) <= files
+            before = held_memory(process)
             sizes: list[int] = []
-            for _ in range(2):
+            for _ in range(amount(1, 2)):
                 told: Counter[str] = Counter()
                 for kinds in storms:
                     told += run_apart(storm(port, each, kinds))
                 if not together:  # more than may be open: those that idle longest make room
-                    surplus = run_apart(storm(port, each, list(KINDS)))
+                    so_many = 8_000 // len(KINDS)  # beyond most + most_refused some would not be told anything
+                    surplus = run_apart(storm(port, so_many, list(KINDS)))
                     with capsys.disabled():
-                        sys.stderr.write(f"\n{each} of each kind at once: {dict(surplus)}\n")
+                        sys.stderr.write(f"\n{so_many} of each kind at once: {dict(surplus)}\n")
                     # Who asks shares this process with the storm, and is closed too where it takes seconds to send.
                     closed = sum(surplus.pop(what, 0) for what in ("asked: 0 reset", "asked: 0 hung up on"))
                     assert closed <= ASKERS * 2
                     assert_answered(surplus)
                 assert settled(process, files) <= files
-                sizes.append(memory(process))
+                kept = memory(process)
+                sizes.append(held_memory(process))
                 with capsys.disabled():
-                    sys.stderr.write(f"\n{each} of each kind, {sizes[-1]} KB resident after: {dict(told)}\n")
+                    held = f"{before} KB held before, {sizes[-1]} after ({kept} resident)"
+                    sys.stderr.write(f"\n{each} of each kind, {held}: {dict(told)}\n")
                 assert_answered(told)
-                for what in ("slow body: 408", "slow head: 408", "slow second head: 408", "not reading: closed"):
+                for what in CLOSED:
                     assert told[what] >= each * 0.9
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    assert sizes[1] <= sizes[0] * 1.05
+    assert max(sizes) <= before * MOST_GROWTH
 
 
 def test_who_does_not_read_what_takes_long_to_make_keeps_no_question_from_its_answer(index: Path) -> None:
@@ -258,7 +289,7 @@ def test_who_does_not_read_what_takes_long_to_make_keeps_no_question_from_its_an
             client.settimeout(LIMIT)
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             client.connect(("127.0.0.1", port))
-            client.sendall((LONG_PAGE + asked) * 30)
+            client.sendall((LONG_TEXT + asked) * 20)
             assert client.recv(1, socket.MSG_PEEK)
         for _ in range(20):
             for app, way in WAYS.items():
