@@ -233,13 +233,14 @@ window.wentiao = (() => {
   const send = window.fetch;
   window.fetch = async (input, options) => {
     if (!CALL.test(String(input))) return send(input, options);
+    const asked = pending;
     try {
-      const asked = pending;
       const response = await send(input, asked ? { ...options, signal: asked.call.signal } : options);
       const body = await response.text();
       if (asked && [429, 503].includes(response.status)) asked.refusal = refusalOf(body); // before the question was looked at
       return new Response(body, response);
     } catch (error) {
+      if (asked) asked.refusal = "offline"; // nothing is shown of a question that was stopped
       return new Response("{}", { status: 503 });
     }
   };

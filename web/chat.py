@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 LOCALES: dict[str, Language] = {"zh-CN": "zh", "zh-TW": "zh-Hant", "en": "en"}  # Gradio's names
 IDLE_QUEUE_SECONDS = 1.0
-SCRIPT_WORDS = ("title", "log_label", "pending", "failure", "retry", "copied", "stop", *REFUSAL_KINDS)
+SCRIPT_WORDS = ("title", "log_label", "pending", "failure", "offline", "retry", "copied", "stop", *REFUSAL_KINDS)
 EXAMPLES = ("delete", "contact", "share", "compare")
 
 

@@ -45,7 +45,7 @@ LAUNCHER_WORDS = ("title", "close", "unavailable")
 # What the chat says already is said here in the same words.
 CHAT_WORDS = (
     *("picker_label", "all_apps", "question_label", "placeholder", "send", "new_chat", "log_label"),
-    *("pending", "failure", "retry", "copied", "privacy"),
+    *("pending", "failure", "offline", "retry", "copied", "privacy"),
     *REFUSAL_KINDS,
 )
 DEMO_SOURCE = '"http://127.0.0.1:7860/widget.js" data-site="demo"'

@@ -500,6 +500,30 @@ def test_a_lost_connection_reads_as_a_failure_and_can_be_tried_again(browser: Br
 
 
 @pytest.mark.parametrize(
+    ("locale", "said"),
+    [
+        ("zh-CN", "连不上服务器，这个问题没有得到处理；这并不表示政策没有说明"),
+        ("zh-TW", "連不上伺服器"),
+        ("en-GB", "The server cannot be reached and this question was not processed; it does not mean that the policy"),
+    ],
+)
+def test_a_server_that_cannot_be_reached_is_no_fault_of_the_program(
+    browser: Browser, fake_page: str, locale: str, said: str
+) -> None:
+    with opened(browser, fake_page, locale=locale) as page:
+        page.route("**/run/predict", lambda route: route.abort("internetdisconnected"))
+        field = page.locator("#wt-question textarea")
+        field.fill("津心办怎么注销账号")
+        field.press("Enter")
+        failure = page.locator(".wt-failed")
+        failure.wait_for()
+        assert failure.locator(".wt-text").inner_text().startswith(said)
+        page.unroute("**/run/predict")
+        failure.get_by_role("button").click()
+        page.locator(".wt-answered .wt-card").wait_for()
+
+
+@pytest.mark.parametrize(
     ("question", "locale", "said", "again"),
     [
         ("overloaded", "zh-CN", "现在提问的人太多", "再试一次"),

@@ -537,6 +537,21 @@ def test_what_cannot_be_answered_now_says_why_and_can_be_tried_again(
         assert failed.get_by_role("button", name="再试一次").count() == 1
 
 
+def test_a_server_that_cannot_be_reached_is_no_fault_of_the_program(browser: Browser, host: Host) -> None:
+    address = host.page(host.snippet('data-site="shop" data-app="津心办"'))
+    with visit(browser, host, address, expected="ERR_INTERNET_DISCONNECTED") as page:
+        page.route("**/widget/ask", lambda route: route.abort("internetdisconnected"))
+        frame = open_frame(page)
+        frame.locator("#question").fill(QUESTION)
+        frame.locator("#question").press("Enter")
+        failed = frame.locator(".wt-failed")
+        failed.wait_for()
+        assert "连不上服务器，这个问题没有得到处理；这并不表示政策没有说明" in failed.inner_text()
+        page.unroute("**/widget/ask")
+        failed.get_by_role("button", name="再试一次").click()
+        frame.locator(".wt-answered").wait_for()
+
+
 def test_a_question_on_its_way_can_be_stopped(browser: Browser, host: Host) -> None:
     with visit(browser, host, host.page(host.snippet('data-site="shop" data-app="津心办"'))) as page:
         held: list[Any] = []

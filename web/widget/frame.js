@@ -134,8 +134,17 @@
   };
 
   // --- asking
+  // What never came, or not to its end, was not refused and did not break: the server cannot be reached.
+  const read = async (url, options) => {
+    try {
+      const response = await fetch(url, options);
+      return { response, body: await response.text() };
+    } catch (error) {
+      throw Object.assign(error, { offline: true });
+    }
+  };
   const requestAnswer = (question, app, controller) =>
-    fetch("widget/ask", {
+    read("widget/ask", {
       method: "POST",
       headers: { "Content-Type": "application/json", "Accept-Language": HTML.lang },
       body: JSON.stringify({
@@ -149,17 +158,17 @@
       cache: "no-store",
     });
   const renewScope = async (controller) => {
-    const page = await (await fetch(location.href, { signal: controller.signal, cache: "no-store" })).text();
-    const data = new DOMParser().parseFromString(page, "text/html").getElementById("data");
+    const page = await read(location.href, { signal: controller.signal, cache: "no-store" });
+    const data = new DOMParser().parseFromString(page.body, "text/html").getElementById("data");
     if (data) scope = JSON.parse(data.textContent).scope;
   };
   const receiveAnswer = async (question, app, controller) => {
-    let response = await requestAnswer(question, app, controller);
-    let reply = await response.json();
+    let { response, body } = await requestAnswer(question, app, controller);
+    let reply = JSON.parse(body);
     if (/:scope-invalid$/.test(reply.type)) {
       await renewScope(controller); // an hour has passed, or the server was started anew
-      response = await requestAnswer(question, app, controller);
-      reply = await response.json();
+      ({ response, body } = await requestAnswer(question, app, controller));
+      reply = JSON.parse(body);
     }
     if (!response.ok) throw Object.assign(new Error(reply.detail), { problem: String(reply.type).split(":").pop(), status: response.status });
     return reply;
@@ -196,8 +205,8 @@
   const fail = (asked, error) => {
     const stopped = error.name === "AbortError";
     const outside = error.problem === "app-outside-scope";
-    const refused = words()[String(error.problem).replaceAll("-", "_")];
-    const text = stopped ? words().stopped : outside ? error.message : refused || words().failure;
+    const refused = words()[String(error.problem).replace(/-/g, "_")];
+    const text = stopped ? words().stopped : outside ? error.message : refused || words()[error.offline ? "offline" : "failure"];
     asked.node.querySelector(".wt-waiting").remove();
     const failure = asked.node.appendChild(element("div", `wt-answer ${stopped ? "wt-stopped" : "wt-failed"}`, ""));
     failure.append(element("p", "wt-text", text));
