@@ -30,10 +30,11 @@ from index.arrays import read_array
 from index.encoder import Encoder, Progress
 from index.errors import IndexMismatchError, IndexNotBuiltError
 from index.lexical import LexicalIndex
-from index.maintain import SNAPSHOT_NAME, repair_index
+from index.maintain import SNAPSHOT_NAME, find_stand_in, repair_index
 from index.manifest import (
     Manifest,
     Version,
+    add_command,
     build_command,
     current_generation,
     hash_files,
@@ -43,6 +44,7 @@ from index.manifest import (
     read_index_id,
     read_manifest,
     repair_command,
+    update_command,
 )
 from index.segment import MOST_JSON_BYTES, OUTLINE_FILES, UNREADABLE, check_lexical, made_by, read_outline
 from index.storage import QUARANTINE, list_quarantine
@@ -59,6 +61,7 @@ FindingKind = Literal[
     "file_unknown",
     "id_damaged",
     "text_lost",
+    "text_replaced",
     "old_text_lost",
     "snapshot_empty",
     "snapshot_lost",
@@ -223,7 +226,7 @@ def examine_index(
         findings += _examine_store(out, manifest, store, model)
     held: list[_Held] = []
     for version in manifest.current:
-        findings += _examine_files(out, version, alone=len(manifest.current) == 1)
+        findings += _examine_files(out, version, manifest)
         if (one := _read_held(out, version)) is not None:
             held.append(one)
     if model.dimension is None:
@@ -308,7 +311,7 @@ def _show_outline(out: Path, app: str) -> str:
 
 
 def _renew(out: Path, app: str) -> str:
-    return f"wentiao corpus update FILE --app {quote_argument(app)} --index {quote_argument(out)}"
+    return update_command(out, app)
 
 
 def _correct(out: Path, app: str, options: str) -> str:
@@ -349,14 +352,19 @@ def _shipped_hash() -> str:
 # -- the files
 
 
-def _examine_files(out: Path, version: Version, *, alone: bool) -> Iterator[Finding]:
+def _examine_files(out: Path, version: Version, manifest: Manifest) -> Iterator[Finding]:
     """Compare the files of a current version with the hashes in the manifest."""
     folder = out / "segments" / version.segment
     found = _hash_files(folder)
     bad = sorted({*found.items()} ^ {*version.files.items()})
     lost = {*OUTLINE_FILES} & {name for name, _ in bad} or _read_outline(folder) is None
-    again = f"wentiao corpus add FILE --app {quote_argument(version.app)} --index {quote_argument(out)}"
-    if lost:
+    stand_in = find_stand_in(out, manifest.versions, version) if lost else None
+    alone = len(manifest.current) == 1 and stand_in is None
+    again = add_command(out, version.app) if stand_in is None else _renew(out, version.app)
+    if lost and stand_in is not None:
+        detail = {"version": stand_in.policy_id[:12], "date": stand_in.date or "—"}
+        yield _finding("text_replaced", version.app, f"{repair_command(out)} && {again}", **detail)
+    elif lost:
         yield _finding("text_lost", version.app, build_command(out) if alone else f"{repair_command(out)} && {again}")
     for name in dict.fromkeys(name for name, _ in bad):
         kind: FindingKind = "file_damaged" if name in version.files else "file_unknown"

@@ -10,7 +10,7 @@ import shutil
 import tomllib
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -289,12 +289,13 @@ def forget_snapshot(out: Path, name: str) -> None:
 def repair_index(out: Path, encoder: Encoder, *, progress: Progress | None = None) -> tuple[Version, ...]:
     """Make the index at ``out`` whole, and as this model, parser and format make it, from the texts in it.
 
-    Versions whose text is damaged are taken out of it. Where ``CURRENT`` or its generation is damaged, the generation
-    that was written last takes its place; where no current text of it is left, the last one that has one. What is
-    damaged is set aside and not deleted (:func:`index.storage.list_quarantine`).
+    Versions whose text is damaged are taken out of it; in the place of a current one comes the same text, as an earlier
+    generation has it, else the version of the app before it (:func:`find_stand_in`). Where ``CURRENT`` or its
+    generation is damaged, the generation that was written last takes its place; where no current text of it is left,
+    the last one that has one. What is damaged is set aside and not deleted (:func:`index.storage.list_quarantine`).
 
-    :return: the versions whose text is damaged: they are no longer in the index, and an app whose current version is
-        among them answers again when its file has been added.
+    :return: the versions whose text is damaged: they are no longer in the index. An app whose current version is
+        among them answers from what has come in its place, without that again when its file has been added.
     :raises IndexNotBuiltError: if there is no index.
     :raises IndexMismatchError: if its manifest is damaged, or no text of it is left.
     :raises StorageError: if the disk is full, or may not be written to.
@@ -304,7 +305,8 @@ def repair_index(out: Path, encoder: Encoder, *, progress: Progress | None = Non
         for path in damaged_names(out):
             set_aside(out, path)
         _, lost = recover_policies(out, manifest.versions)
-        kept = tuple(one for one in manifest.versions if one not in lost)
+        stand_ins = {one.app: find_stand_in(out, manifest.versions, one) for one in lost if one.is_current}
+        kept = _replaced(manifest.versions, lost, stand_ins)
         if not any(version.is_current for version in kept):
             earlier = next((one for one in _readable(out) if recover_policies(out, one.current)[0]), None)
             if earlier is None:
@@ -322,6 +324,38 @@ def repair_index(out: Path, encoder: Encoder, *, progress: Progress | None = Non
             except IndexMismatchError:
                 set_aside(out, path)
         return tuple(lost)
+
+
+def find_stand_in(out: Path, versions: Sequence[Version], lost: Version) -> Version | None:
+    """Return what answers for an app in the place of its current version ``lost``, whose text is damaged.
+
+    That is the same text with what was stated about it before, else the newest version of the app that is older; each
+    is looked for in ``versions``, oldest first, and then in the generations that are still there. ``None`` where no
+    text of the app is whole.
+    """
+    earlier = [one for manifest in _readable(out) for one in reversed(manifest.versions)]
+    own = [one for one in (*reversed(versions), *earlier) if one.app == lost.app and one.segment != lost.segment]
+    for version in sorted(own, key=lambda one: one.policy_id != lost.policy_id):
+        if recover_policies(out, [version])[0]:
+            return version
+    return None
+
+
+def _replaced(
+    versions: Sequence[Version], lost: Sequence[Version], stand_ins: Mapping[str, Version | None]
+) -> tuple[Version, ...]:
+    """Return ``versions`` without the ``lost`` ones, with what stands in for these in their places."""
+    taken = {(one.app, one.policy_id) for one in stand_ins.values() if one is not None}
+    kept: list[Version] = []
+    for version in versions:
+        if version in lost:
+            stand_in = stand_ins.get(version.app) if version.is_current else None
+            if stand_in is not None:
+                kept.append(replace(stand_in, is_current=True))
+                _log.warning("%s: %s answers from %s again", version.app, version.policy_id, stand_in.policy_id)
+        elif (version.app, version.policy_id) not in taken:
+            kept.append(version)
+    return tuple(kept)
 
 
 def _newest_usable(out: Path) -> Manifest:

@@ -298,6 +298,16 @@ def repair_command(out: Path) -> str:
     return f"wentiao index repair --out {quote_argument(out)}"
 
 
+def add_command(out: Path, app: str) -> str:
+    """Return the command that adds an app that the index does not have."""
+    return f"wentiao corpus add FILE --app {quote_argument(app)} --index {quote_argument(out)}"
+
+
+def update_command(out: Path, app: str) -> str:
+    """Return the command that gives an app of the index a new version."""
+    return f"wentiao corpus update FILE --app {quote_argument(app)} --index {quote_argument(out)}"
+
+
 def quote_argument(argument: object) -> str:
     """Return ``argument`` as a shell takes it, without what moves a terminal's cursor or turns its writing around."""
     text = str(argument)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
     from index.encoder import Encoder
+    from index.manifest import Version
     from retrieval import Answer, Assistant, Citation, Passage, Row
 
 EXIT_ANSWERED = 0
@@ -275,14 +276,32 @@ def _index(options: argparse.Namespace, commands: Commands) -> tuple[int, str]:
         message("cli.set_aside", commands.language, path=path) for path in list_quarantine(out) if path not in known
     ]
     if lost:
-        lines = [message("cli.repaired_without", commands.language, out=out)]
-        for version in lost:
-            said = "cli.lost_current" if version.is_current else "cli.lost_old"
-            date = version.date or message("cli.no_date", commands.language)
-            lines.append(message(said, commands.language, app=version.app, date=date, version=version.policy_id))
+        lines = [message("cli.repaired_without", commands.language, out=out), *_describe_lost(out, lost, commands)]
         return EXIT_DECLINED, "\n".join(map(printable, [*lines, *aside]))
     told = [message("cli.repaired", commands.language, out=out), *aside]
     return EXIT_ANSWERED, "\n".join(map(printable, told))
+
+
+def _describe_lost(out: Path, lost: Sequence[Version], commands: Commands) -> list[str]:
+    """Return a line for each version that a repair took out of the index: what answers instead, what brings it back."""
+    from index.manifest import add_command, read_manifest, update_command
+
+    held = {version.app: version for version in read_manifest(out).current}
+    no_date = message("cli.no_date", commands.language)
+    lines = []
+    for version in lost:
+        values = {"app": version.app, "date": version.date or no_date, "version": version.policy_id}
+        stand_in = held.get(version.app)
+        if not version.is_current:
+            lines.append(message("cli.lost_old", commands.language, **values))
+        elif stand_in is None:
+            command = add_command(out, version.app)
+            lines.append(message("cli.lost_current", commands.language, **values, command=command))
+        else:
+            values |= {"other_date": stand_in.date or no_date, "other": stand_in.policy_id}
+            command = update_command(out, version.app)
+            lines.append(message("cli.lost_replaced", commands.language, **values, command=command))
+    return lines
 
 
 def _doctor(options: argparse.Namespace, commands: Commands) -> tuple[int, str]:

@@ -172,6 +172,21 @@ def test_a_lost_text_is_taken_out_by_repair_and_its_file_added_again(index, repa
     assert examine(index) == ()
 
 
+def test_a_lost_text_with_an_earlier_version_that_is_whole_is_replaced_by_that(tmp_path):
+    newer = replace(SECOND, text=SECOND.text + "\n我们不会出售它。")
+    build_index([replace(SECOND, updated="2025-01-01")], tmp_path, FakeEncoder())
+    update_policies(tmp_path, [newer], FakeEncoder())
+    (tmp_path / "segments" / segment_of(tmp_path, "乙") / "policy.json").write_text("{}")
+    finding = find(tmp_path, "text_replaced")
+    assert (finding.severity, finding.place, finding.detail["version"]) == ("error", "乙", SECOND.policy_id[:12])
+    update = f"wentiao corpus update FILE --app '乙' --index {tmp_path}"
+    assert finding.command == f"wentiao index repair --out {tmp_path} && {update}"
+    repair_index(tmp_path, FakeEncoder())
+    update_policies(tmp_path, [newer], FakeEncoder())
+    assert bad(tmp_path) == []
+    assert [one.policy_id for one in read_manifest(tmp_path).current] == [newer.policy_id]
+
+
 def test_the_lost_text_of_the_only_app_wants_a_new_index(tmp_path):
     build_index([SECOND], tmp_path, FakeEncoder())
     shutil.rmtree(tmp_path / "segments" / segment_of(tmp_path, "乙"))

@@ -356,13 +356,40 @@ def test_a_snapshot_is_restored_from_its_texts_where_a_segment_is_another_than_i
     assert current_apps(index, encoder) == ["甲"]
 
 
-def test_a_repair_keeps_the_old_versions_of_an_app_whose_current_text_is_gone(index, encoder):
+def test_a_repair_lets_the_version_before_answer_for_an_app_whose_current_text_is_gone(index, encoder):
     update_policies(index, [NEWER], encoder)
     add_policies(index, [SECOND], encoder)
     _, newer, _ = read_manifest(index).versions
     (index / "segments" / newer.segment / "policy.json").write_text("{}")
     assert [one.policy_id for one in repair_index(index, encoder)] == [NEWER.policy_id]
-    add_policies(index, [NEWER], encoder)
+    generation = open_generation(index, encoder.fingerprint)
+    assert [segment.policy for segment in generation.segments] == [FIRST, SECOND]
+    assert len(generation.versions) == 2
+    update_policies(index, [NEWER], encoder)
     generation = open_generation(index, encoder.fingerprint)
     assert [one.policy_id for one in generation.versions_of("甲")] == [FIRST.policy_id, NEWER.policy_id]
     assert generation.read_version(generation.versions_of("甲")[0])[0] == FIRST
+
+
+def test_a_repair_brings_back_the_same_text_with_what_was_stated_before(index, encoder):
+    add_policies(index, [SECOND], encoder)
+    update_policies(index, [NEWER], encoder)
+    update_policies(index, [replace(NEWER, operator="某公司")], encoder)
+    current = read_manifest(index).current[0]
+    shutil.rmtree(index / "segments" / current.segment)
+    assert [one.policy_id for one in repair_index(index, encoder)] == [NEWER.policy_id]
+    generation = open_generation(index, encoder.fingerprint)
+    assert [segment.policy for segment in generation.segments] == [NEWER, SECOND]
+    assert [one.policy_id for one in generation.versions_of("甲")] == [FIRST.policy_id, NEWER.policy_id]
+
+
+def test_a_repair_brings_back_what_only_an_earlier_generation_has(index, encoder):
+    add_policies(index, [SECOND], encoder)
+    remove_apps(index, ["甲"])
+    add_policies(index, [NEWER], encoder)
+    [lost] = [one for one in read_manifest(index).current if one.app == "甲"]
+    (index / "segments" / lost.segment / "clauses.json").unlink()
+    assert [one.policy_id for one in repair_index(index, encoder)] == [NEWER.policy_id]
+    segments = open_generation(index, encoder.fingerprint).segments
+    assert [segment.policy for segment in segments] == [SECOND, FIRST]
+    assert not (index / "segments" / lost.segment).exists()

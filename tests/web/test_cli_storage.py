@@ -21,7 +21,7 @@ from index.encoder import Encoded, FakeEncoder, Progress
 from index.maintain import take_snapshot
 from index.manifest import read_manifest
 from index.store import build_index, open_generation
-from web.cli import EXIT_ANSWERED, EXIT_UNUSABLE, Commands, run
+from web.cli import EXIT_ANSWERED, EXIT_DECLINED, EXIT_UNUSABLE, Commands, run
 from web.cli_index import build_index as build_from_folders
 from web.settings import Settings
 
@@ -186,3 +186,32 @@ def test_a_repair_names_what_it_set_aside(index: Path) -> None:
     run(["corpus", "prune", "--quarantine"], commands, out=out, err=io.StringIO())
     assert not (index / "quarantine").exists()
     shutil.rmtree(index)
+
+
+def test_a_repair_says_of_every_text_that_is_lost_what_answers_now_and_the_command_that_brings_it_back(
+    index: Path,
+) -> None:
+    first, second = read_manifest(index).current
+    for version in (first, second):
+        (index / "segments" / version.segment / "policy.json").write_text("{}")
+    out = io.StringIO()
+    commands = Commands(
+        open_assistant=lambda: pytest.fail("no question was asked"),
+        serve=lambda *where: True,
+        build_index=lambda folders, place: "",
+        load_encoder=FakeEncoder,
+        prepare_index=lambda: None,
+        index=index,
+    )
+    assert run(["index", "repair", "--out", str(index)], commands, out=out, err=io.StringIO()) == EXIT_DECLINED
+    lines = out.getvalue().splitlines()
+    [stand_in] = read_manifest(index).current
+    assert lines[1] == (
+        f"  甲 · undated · {first.policy_id}: an earlier one that is whole answers now, undated · "
+        f"{stand_in.policy_id}; give the app its present file again: wentiao corpus update FILE --app '甲' --index {index}"
+    )
+    assert lines[2] == (
+        f"  乙 · undated · {second.policy_id}: the app is gone; "
+        f"add its file again: wentiao corpus add FILE --app '乙' --index {index}"
+    )
+    assert [line.split(":")[0] for line in lines[3:]] == ["damaged, and set aside"] * 2
