@@ -208,7 +208,8 @@ def test_a_repair_says_of_every_text_that_is_lost_what_answers_now_and_the_comma
     [stand_in] = read_manifest(index).current
     assert lines[1] == (
         f"  甲 · undated · {first.policy_id}: an earlier one that is whole answers now, undated · "
-        f"{stand_in.policy_id}; give the app its present file again: wentiao corpus update FILE --app '甲' --index {index}"
+        f"{stand_in.policy_id}; give the app its present file again: "
+        f"wentiao corpus update FILE --app '甲' --index {index}"
     )
     assert lines[2] == (
         f"  乙 · undated · {second.policy_id}: the app is gone; "
