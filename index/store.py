@@ -131,18 +131,24 @@ def build_index(policies: Sequence[Policy], out: Path, encoder: Encoder, *, prog
 
 @contextmanager
 def locked(out: Path, *, create: bool = False) -> Iterator[None]:
-    """Hold the index for writing; readers are not held up, another writer waits. A killed one holds nothing.
+    """Hold the index for writing; readers are not held up, another writer says so and waits. A killed one holds none.
 
     :raises IndexNotBuiltError: if there is no index and none is to be created.
     :raises StorageError: if the disk is full, or may not be written to; the index is as it was.
     """
-    from filelock import FileLock
+    from filelock import FileLock, Timeout
 
     with reporting(out):
         if not create and not (out / "segments").is_dir():
             raise IndexNotBuiltError(f"no index at {out}; build one:\n  {build_command(out)}")
         (out / "segments").mkdir(parents=True, exist_ok=True)
-        with FileLock(out / ".lock"):
+        lock = FileLock(out / ".lock")
+        try:
+            held = lock.acquire(blocking=False)
+        except Timeout:
+            _log.warning("another process writes to the index at %s; this one goes on when that has ended", out)
+            held = lock.acquire()
+        with held:
             _clear_leftovers(out)
             write_index_id(out)
             yield

@@ -493,8 +493,9 @@ def test_two_writers_at_once_give_what_one_after_the_other_gives(
         assert faulty(out) == []
 
 
-def test_a_second_writer_waits_for_the_first(ground: Ground) -> None:
+def test_a_second_writer_waits_for_the_first_and_says_so_once(ground: Ground, caplog: pytest.LogCaptureFixture) -> None:
     out = ground.copy()
+    waits = f"another process writes to the index at {out}; this one goes on when that has ended"
     reading, writing = os.pipe()
 
     def hold() -> None:
@@ -509,6 +510,10 @@ def test_a_second_writer_waits_for_the_first(ground: Ground) -> None:
 
     assert faults.in_child(hold, after=beside) == 0
     assert content(out) == ground.after["add"]
+    assert [one.getMessage() for one in caplog.records if one.levelname == "WARNING"] == [waits]
+    caplog.clear()
+    prune_index(out)
+    assert waits not in caplog.text
 
 
 def test_a_lock_left_by_a_writer_that_was_killed_holds_nobody_up(ground: Ground) -> None:
