@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import sys
 import traceback
@@ -31,8 +32,11 @@ if TYPE_CHECKING:
     from retrieval import Assistant
     from web.connections import Connections
 
+_log = logging.getLogger(__name__)
+
 STYLES = ("theme.css", "chat.css", "reader.css", "docs.css", "compare.css", "changes.css", "profile.css")
 WORKER_PATIENCE = 60  # seconds; a process that opens its index and model answers its parent late
+KILLED = -9  # the exit code of who could not end by itself
 PAGE_FILES = dict.fromkeys(STYLES, "text/css") | dict.fromkeys(("chat.js", "compare.js"), "text/javascript")
 
 
@@ -198,8 +202,17 @@ def serve_many(
         known: frozenset[int | None] = frozenset()
 
         def keep_subprocess_alive(self) -> None:
-            before = self.known | {process.pid for process in self.processes}
+            served = list(self.processes)
+            before = self.known | {process.pid for process in served}
             super().keep_subprocess_alive()
+            for one in served:
+                if one not in self.processes:
+                    why = " (killed: for want of memory, by hand, or here for not answering)"
+                    _log.error(
+                        "process %d ended with exit code %s%s: the questions that it had in are lost, and another "
+                        "process is started in its place",
+                        *(one.pid, one.exitcode, why if one.exitcode == KILLED else ""),
+                    )
             self.known = frozenset(process.pid for process in self.processes)
             for process in before - self.known:
                 forget_process(process)

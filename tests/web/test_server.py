@@ -136,6 +136,27 @@ def test_the_address_is_told_once_somebody_answers_there(index: Path, workers: i
         assert server.stdout.read() == b""  # told once
 
 
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
+def test_a_process_that_dies_is_told_and_replaced(index: Path) -> None:
+    with started(index) as (server, address):
+        assert fetch(f"{address}/readyz")["apps"] == 10
+        first, second = children(server.pid)
+        os.kill(first, signal.SIGKILL)
+        ending = time.monotonic() + LIMIT
+        while (first in children(server.pid) or len(children(server.pid)) < 2) and time.monotonic() < ending:
+            time.sleep(0.05)
+        assert second in children(server.pid)
+        assert fetch(f"{address}/readyz")["apps"] == 10
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(LIMIT) == 0
+        assert server.stderr is not None
+        told = [line for line in server.stderr.read().decode().splitlines() if "not calibrated" not in line]
+    assert told == [
+        f"process {first} ended with exit code -9 (killed: for want of memory, by hand, or here for not answering): "
+        "the questions that it had in are lost, and another process is started in its place"
+    ]
+
+
 def test_processes_that_cannot_open_their_index_end_with_the_reason(tmp_path: Path) -> None:
     with started(tmp_path / "nothing") as (server, _):
         assert server.wait(LIMIT) == 3
