@@ -9,6 +9,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from anyio import CapacityLimiter, to_thread
+from anyio.lowlevel import checkpoint_if_cancelled
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -69,8 +70,15 @@ class Admission:
             return
         made: asyncio.Queue[Message | None] = asyncio.Queue()
         sending = asyncio.create_task(_send_all(made, send))
+
+        async def hand_over(message: Message) -> None:
+            await checkpoint_if_cancelled()  # a reader who has gone is noticed here: the queue always has room
+            if sending.done():
+                await sending  # it failed
+            made.put_nowait(message)
+
         try:
-            await self._answer(scope, receive, made.put)
+            await self._answer(scope, receive, hand_over)
             made.put_nowait(None)
             await sending
         finally:
