@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -45,7 +46,8 @@ def check(readiness: Readiness, times: int = 1) -> list[int | None]:
     async def together() -> list[int | None]:
         return list(await asyncio.gather(*(readiness.check() for _ in range(times))))
 
-    return asyncio.run(together())
+    with ThreadPoolExecutor(1) as thread:  # Playwright keeps a loop running in this one once a page was tested
+        return thread.submit(lambda: asyncio.run(together())).result()
 
 
 def until(claim: Callable[[], bool]) -> None:
@@ -63,8 +65,9 @@ def test_however_many_ask_one_question_is_put(probed: Probed) -> None:
     assert check(readiness, 50) == [2] * 50
     assert (probed.searched, results) == (["甲"], [2])
     late = Readiness(probed, kept=0.0)  # type: ignore[arg-type]
-    with pytest.raises(asyncio.TimeoutError):  # nothing is kept, so that nobody is ever told: a setting for tests alone
-        asyncio.run(asyncio.wait_for(late.check(), 0.1))
+    # Nothing is kept, so that nobody is ever told: a setting for tests alone.
+    with pytest.raises(asyncio.TimeoutError), ThreadPoolExecutor(1) as thread:
+        thread.submit(lambda: asyncio.run(asyncio.wait_for(late.check(), 0.1))).result()
 
 
 @pytest.mark.parametrize("error", [StoreUnreachableError("the store is away"), ArithmeticError("秘密")])
@@ -111,8 +114,12 @@ def test_a_probe_that_hangs_is_not_repeated_and_nobody_waits_for_it(probed: Prob
 def test_where_no_thread_can_be_started_it_is_not_ready_and_tries_again(
     probed: Probed, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def refuse(_: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name == "readiness":
+            raise RuntimeError("can't start new thread")
+        start(thread)
 
     results: list[int | None] = []
     readiness = Readiness(probed, kept=0.05, on_result=results.append)  # type: ignore[arg-type]
