@@ -129,7 +129,7 @@ def forget_process(process: int | None) -> None:
 
 
 class FiguresError(ValueError):
-    """An address for the figures that cannot be listened on; the message names the setting, the address and why."""
+    """The address for the figures cannot be listened on; the message says why."""
 
 
 @contextmanager
@@ -147,7 +147,7 @@ def exposed(address: tuple[str, int] | None, registry: CollectorRegistry) -> Ite
     try:
         server, thread = start_http_server(port, host, registry)
     except OSError as error:
-        raise FiguresError(f"WENTIAO_METRICS: {host}:{port}: {error.strerror or type(error).__name__}") from error
+        raise FiguresError(error.strerror or type(error).__name__) from error
     try:
         yield
     finally:
