@@ -1,17 +1,19 @@
 """A server over the index at ``argv[1]`` with the small encoder, on port ``argv[2]``, that loses patience soon.
 
 Its limits of time are a fifth of what they are by default; the rest is as :mod:`web.server` has it. With ``argv[3]`` it
-answers so many questions at once, and bears for ever with who does not read. On SIGUSR1 it gives back what the
-allocator keeps for later, so that what it holds can be measured.
+answers so many questions at once, and bears for ever with who does not read. On SIGUSR1 it writes to
+the file ``argv[1].held`` what memory is in use.
 """
 
 from __future__ import annotations
 
 import ctypes
 import gc
+import json
 import signal
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import uvicorn
@@ -27,10 +29,27 @@ from web.serving import allow_open_files
 FASTER = 5
 
 
-def give_back(*_: object) -> None:
-    """Return freed memory to the system."""
+NAMES = ("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost")
+
+
+class Mallinfo(ctypes.Structure):
+    """What glibc's ``mallinfo2`` returns."""
+
+    _fields_ = tuple((name, ctypes.c_size_t) for name in NAMES)
+
+
+def write_held(file: Path, *_: object) -> None:
+    """Write the bytes in use of what malloc gave out, and how many of Python's own small blocks are in use.
+
+    The memory that is resident says less: what is freed stays with the allocator, in pieces.
+    """
     gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)
+    mallinfo = ctypes.CDLL(None).mallinfo2
+    mallinfo.restype = Mallinfo
+    told = mallinfo()
+    unfinished = file.with_suffix(".new")
+    unfinished.write_text(json.dumps([told.uordblks + told.hblkhd, sys.getallocatedblocks()]))
+    unfinished.rename(file)
 
 
 def main(index: str, port: str, answering: str = "") -> None:
@@ -51,7 +70,7 @@ def main(index: str, port: str, answering: str = "") -> None:
         limits = replace(limits, write_seconds=3600)
         web_settings = replace(web_settings, answering=int(answering))
     app = create_app(Assistant.open(Path(index), encoder=encoder), web_settings)
-    signal.signal(signal.SIGUSR1, give_back)
+    signal.signal(signal.SIGUSR1, partial(write_held, Path(f"{index}.held")))
     settings = uvicorn_settings(()) | {"http": Connections(limits)}
     uvicorn.run(app, port=int(port), timeout_keep_alive=2, **settings)
     encoder.close()
