@@ -17,6 +17,7 @@ from index.errors import OverloadedError
 from web.language import negotiate_language
 from web.limits import is_question
 from web.problems import unavailable_response
+from web.security import path_below
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -122,4 +123,4 @@ async def _send_all(made: asyncio.Queue[Message | None], send: Send) -> None:
 
 
 def _asks(scope: Scope) -> bool:
-    return is_question(scope["path"].removeprefix(scope.get("root_path", "")), scope["method"])
+    return is_question(path_below(scope.get("root_path", ""), scope["path"]), scope["method"])

@@ -38,7 +38,7 @@ from web.problems import (
 )
 from web.render import ask_buttons, render_turn
 from web.schema import MAX_HISTORY_TURNS, MAX_QUESTION_CHARACTERS, RequestBody
-from web.security import CALL_PATHS
+from web.security import CALL_PATHS, path_below
 from web.suggestions import Suggestions, near_apps
 
 if TYPE_CHECKING:
@@ -208,8 +208,7 @@ class CallRefusals:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path = scope.get("path", "").removeprefix(scope.get("root_path", ""))
-        if scope["type"] != "http" or not CALL_PATHS.fullmatch(path):
+        if scope["type"] != "http" or not CALL_PATHS.fullmatch(path_below(scope.get("root_path", ""), scope["path"])):
             await self.app(scope, receive, send)
             return
         state = scope.setdefault("state", {})

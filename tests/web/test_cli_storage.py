@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -58,16 +59,24 @@ def index(tmp_path: Path) -> Path:
     return out
 
 
+def commands_over(index: Path, **given: Any) -> Commands:
+    """Return what a command works with over ``index`` and the small encoder, but for what is given."""
+    usual: dict[str, Any] = {
+        "open_assistant": lambda: pytest.fail("no question was asked"),
+        "serve": lambda *where: True,
+        "build_index": lambda folders, place: "",
+        "load_encoder": FakeEncoder,
+        "prepare_index": lambda: None,
+        "index": index,
+    }
+    return Commands(**usual | given)
+
+
 def typed(name: str, index: Path) -> tuple[int, str]:
     """Type a command; return its exit code and what stands on standard error."""
     out, err = io.StringIO(), io.StringIO()
-    commands = Commands(
-        open_assistant=lambda: pytest.fail("no question was asked"),
-        serve=lambda *where: True,
-        build_index=lambda folders, place: build_index(load_policies(folders), place or index, FakeEncoder()),
-        load_encoder=FakeEncoder,
-        prepare_index=lambda: None,
-        index=index,
+    commands = commands_over(
+        index, build_index=lambda folders, place: build_index(load_policies(folders), place or index, FakeEncoder())
     )
     arguments = [part.format(index=index, files=index.parent / "files") for part in COMMANDS[name]]
     return run(arguments, commands, out=out, err=err), err.getvalue()
@@ -143,14 +152,7 @@ def test_the_command_that_repairs_is_the_last_line_below_the_progress_bar(
         segment = read_manifest(index).current[0].segment
         (index / "segments" / segment / "units.json").write_text("[]")
     settings = Settings(language="en")
-    commands = Commands(
-        open_assistant=lambda: pytest.fail("no question was asked"),
-        serve=lambda *where: True,
-        build_index=partial(build_from_folders, settings),
-        load_encoder=RefusedEncoder,
-        prepare_index=lambda: None,
-        index=index,
-    )
+    commands = commands_over(index, build_index=partial(build_from_folders, settings), load_encoder=RefusedEncoder)
     typed = {
         "add": ["corpus", "add", str(index.parent / "files" / "丙.txt")],
         "build": ["index", "build", "--policies", str(index.parent / "files"), "--out", str(out)],
@@ -169,14 +171,7 @@ def test_a_repair_names_what_it_set_aside(index: Path) -> None:
     segment = read_manifest(index).current[0].segment
     (index / "segments" / segment / "units.json").write_text("[]")
     out = io.StringIO()
-    commands = Commands(
-        open_assistant=lambda: pytest.fail("no question was asked"),
-        serve=lambda *where: True,
-        build_index=lambda folders, place: "",
-        load_encoder=FakeEncoder,
-        prepare_index=lambda: None,
-        index=index,
-    )
+    commands = commands_over(index)
     assert run(["index", "repair"], commands, out=out, err=io.StringIO()) == EXIT_ANSWERED
     first, second = out.getvalue().splitlines()
     assert first == f"the index at {index} is whole"
@@ -195,14 +190,7 @@ def test_a_repair_says_of_every_text_that_is_lost_what_answers_now_and_the_comma
     for version in (first, second):
         (index / "segments" / version.segment / "policy.json").write_text("{}")
     out = io.StringIO()
-    commands = Commands(
-        open_assistant=lambda: pytest.fail("no question was asked"),
-        serve=lambda *where: True,
-        build_index=lambda folders, place: "",
-        load_encoder=FakeEncoder,
-        prepare_index=lambda: None,
-        index=index,
-    )
+    commands = commands_over(index)
     assert run(["index", "repair", "--out", str(index)], commands, out=out, err=io.StringIO()) == EXIT_DECLINED
     lines = out.getvalue().splitlines()
     [stand_in] = read_manifest(index).current
