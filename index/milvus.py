@@ -49,7 +49,7 @@ OVERFETCH = 4  # times top_k are asked for, since segments that the reader does 
 EF = 256  # candidates that HNSW keeps at hand: more are slower and found more surely
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 10.0  # pymilvus tries again until this is over, also where nobody listens any more
-MOST_ATTEMPTS = 4  # at putting a segment that another process puts too
+MOST_ATTEMPTS = 6  # at putting a segment that another process puts too
 FLUSH_SECONDS = 120.0  # a flush of the server of milvus 2.3.5 takes 3 to 6 s at rest
 # What put wrote has been seen by a strongly consistent read when put returns. Later reads may be 5 s behind, which is 3
 # to 9 ms for a search where "Strong" waits 200 ms for the server's clock; one that finds too little asks again.
@@ -92,25 +92,31 @@ class MilvusVectors:
         """Make segments searchable, durably when this returns; those that are there already are left as they are.
 
         A flush takes seconds on a server: many segments in one call cost one. Where two processes put the same, its
-        rows are there twice; who finds that puts it once more, after a while that differs.
+        rows are there twice, and who finds that puts it once more. The wait before it is drawn from a span that grows
+        with every attempt and with what writing takes here (the back-off of Ethernet), so that one soon writes alone.
 
         :raises StoreUnreachableError: if the server is gone, or does not hold what it was sent; to be called again.
         """
         units = {name: len(rows) for name, rows in vectors.items()}
         self._make_collection()
         wrong = self._miscounted(units)
+        span = 0.0
         for attempt in range(MOST_ATTEMPTS):
             if attempt and wrong:
-                time.sleep(attempt * random.uniform(0.2, 1.0))
+                time.sleep(random.uniform(0.0, span))
                 wrong = self._miscounted({name: units[name] for name in wrong})
             if not wrong:
                 return
+            started = time.monotonic()
             self._write({name: vectors[name] for name in wrong}, [name for name, count in wrong.items() if count])
             wrong = self._miscounted({name: units[name] for name in wrong})
+            span = 2 ** (attempt + 1) * (time.monotonic() - started)
         if wrong:
             name, count = next(iter(wrong.items()))
-            held = f"it was sent {units[name]} units of segment {name} and holds {count}"
-            raise self._unreachable("putting segments", held)
+            raise StoreUnreachableError(
+                f"the vector store at {self._shown} was sent {units[name]} units of segment {name} and holds {count}, as "
+                "when other processes put the same at the same time; try again (the address is WENTIAO_STORE)"
+            )
 
     def missing(self, segments: Mapping[str, int]) -> tuple[str, ...]:
         """Return which of ``segments``, by name with their number of units, are not there whole."""
