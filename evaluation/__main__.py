@@ -18,6 +18,7 @@ OTHERS = {
     "calibrate": "choose the thresholds on held-out training policies",
     "clauses": "ask every clause of every policy back: nothing may break",
     "endurance": "load a server for ten minutes, change its index meanwhile and end it: answers, memory, what is lost",
+    "engines": "score the same weights on torch and on OpenVINO, in float32 and in bfloat16",
     "load": "put a server under load from many clients, and compare with one large batch",
     "outline": "score the parser against marks made by hand",
     "paper": "work out the figures of docs/scale.md that follow from others",

@@ -51,7 +51,7 @@ def score(options: Namespace) -> int:
             assistant = all_apps
             result["index"] = "the shipped policies and the 130 others"
         else:
-            folders = [SEEDS, _dev_policies(questions_folder, policies)]
+            folders = [SEEDS, dev_policies(questions_folder, policies)]
             assistant = (
                 Assistant.open(options.index, encoder=encoder)
                 if options.index
@@ -90,7 +90,7 @@ def open_index(path: Path, folders: Sequence[Path], encoder: Encoder) -> Assista
     return Assistant.open(path, encoder=encoder)
 
 
-def _dev_policies(questions: Path, policies: Path) -> Path:
+def dev_policies(questions: Path, policies: Path) -> Path:
     """Return a folder of our own with those policies that have dev questions and are not shipped."""
     folder = CACHE / "dev_policies"
     folder.mkdir(parents=True, exist_ok=True)
