@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from corpus.lexicons import AppWords
+from corpus.words import is_common_word
 
 Span = tuple[int, int]
 
@@ -101,7 +102,7 @@ _GENERIC_ZH = re.compile(
     r"[我你您他她它这那哪该本贵其谁啥某每各几个些的了着过是在有没把被给和跟与及或从到向对打开关退进登出删卸装下载换别让叫请问"
     r"怎么什为因所以如果当还都也就又再才只不会能要想得可应该须需用看说做]"
     r"|手机|应用|软件|第三方|其他|其它|官方|程序|隐私|同类|类似|相关|推荐|系统|网络|后台|前台|国产|正规|类$"
-    r"|^(?:移动|桌面|恶意|独立|旧|新|老|安卓)"
+    r"|^(?:移动|桌面|恶意|独立|旧|新|老|安卓)|离线|在线|高清|语音|智能|实时|拍照|录音|购物|聊天|电子|本地|附近|热门|最近"
 )
 _KINDS_ZH = re.compile(  # what an app is for; alone it names none
     r"聊天|社交|购物|支付|理财|银行|地图|导航|杀毒|办公|学习|教育|视频|直播|游戏|音乐|阅读|新闻|浏览器?|清理|安全|统计|分析|加速|修图"
@@ -110,6 +111,9 @@ _KINDS_ZH = re.compile(  # what an app is for; alone it names none
 _GENERIC_EN = re.compile(
     r"i|i'm|i've|android|ios|imei|ids?|face|touch|sdk|iphone|ipad|chinese|china|hong|kong|taiwan|english|wi-?fi|gps|vip|apps?"
     r"|bluetooth|eu|us|uk|gdpr|pipl|internet|ai|mac|pin|sim|nfc|sms|kyc|ocr|vr|ar|ip|your|this|that|the|\w+day"
+    r"|oaid|vaid|aaid|idfa|idfv|gaid|udid|uuid|imsi|iccid|meid|ssid|bssid|exif|apk|root|vpn|webview|cookies?|harmonyos"
+    r"|europe|america|asia|london|paris|singapore|japan|korea|germany|france|canada|australia|malaysia|thailand|vietnam"
+    r"|russia|britain|england|california|shanghai|beijing|shenzhen|guangzhou|maca[ou]"
     r"|january|february|march|april|may|june|july|august|september|october|november|december"
 )
 _NAMED_ZH = re.compile(
@@ -126,11 +130,19 @@ _NAMED_EN = re.compile(
     r"(?:the\s+)?((?!the\b)[a-z0-9][\w'-]*(?:\s[a-z0-9][\w'-]*)?)\s+app\b(?!\s*(?:store|list|permission|version|market|icon|usage|data|lock))"
 )
 _ASKED_EN = re.compile(
-    r"\b(?:[Dd]oes|[Dd]o|[Dd]id|[Cc]an|[Cc]ould|[Ww]ill|[Ww]ould|[Hh]as)\s+((?:[A-Z]\w*\b ?){1,3})(?<= )(?=[a-z])"
+    r"\b(?:[Dd]oes|[Dd]o|[Dd]id|[Cc]an|[Cc]ould|[Ww]ill|[Ww]ould|[Hh]as|[Ii]s)\s+((?:[A-Z]\w*\b ?){1,3})(?<= )(?=[a-z])"
+    r"|\b(?:in|on|from|inside|within|about|for|using|quit|leave|uninstall)\s+"
+    r"((?:[A-Z]\w{2,}\b ?){1,3})(?<! )(?=\s*(?:[?,.!]|$))"
 )
 _ASKED_ZH = re.compile(
-    r"^\W*(?:请问|在|那)?([\u3400-\u9fff]{3,8}?)(?=的?(?:怎么|怎样|如何|会不会|会|能不能|是否|有没有|要不要|隐私政策|客服|注销|收集|读取))"
+    r"^\W*(?:请问|想问一?下?|我?想知道|问一?下|在|那)?([\u3400-\u9fff]{3,8}?)"
+    r"(?=的?(?:怎么|怎样|如何|会不会|会|能不能|是否|有没有|要不要|隐私政策|客服|\s?注销|收集|读取))"
 )
+_LEFT_ZH = re.compile(
+    r"(?:注销|删除|删掉|退出|卸载|关闭)(?:掉|了)?([\u3400-\u9fff]{3,8}?)(?=的?(?:账号|账户|帐号|帐户))"
+)
+_LEFT_AFTER = re.compile(r"的?(?:账号|账户|帐号|帐户|客服|隐私政策|(?:怎么|怎样|如何|能不能)?(?:注销|销户|卸载))")
+_ASKED_LATIN = re.compile(r"(?:^|[，。,？?\s\u3400-\u9fff])([A-Za-z][A-Za-z0-9]{3,})(?![A-Za-z0-9])")
 
 # What only holds a name and goes with it.
 _STRIP_BEFORE = re.compile(
@@ -257,16 +269,29 @@ class Reading:
                 yield match.span(1)
         if not self.is_title_case:
             for match in _ASKED_EN.finditer(self.question):
-                parts = match[1].lower().split()
-                plain = all(part in words.ordinary for part in parts) or match[1].isupper()
-                if not plain and not any(_GENERIC_EN.fullmatch(part) or part in brands for part in parts):
-                    yield match.start(1), match.start(1) + len(match[1].rstrip())
-        begin = _ASKED_ZH.match(self.text)
-        if begin:
-            kinds = [part for part, _ in words.parts if len(part) > 1 and begin[1].endswith(part)]
-            own = begin[1].removesuffix(max(kinds, key=len)) if kinds else ""
-            if len(own) > 1 and not _GENERIC_ZH.search(own) and not any(own.endswith(part) for part, _ in words.parts):
-                yield begin.span(1)
+                span = match.span(match.lastindex or 0)
+                if self._is_name(self.question[slice(*span)], words, brands):
+                    yield span[0], span[0] + len(self.question[slice(*span)].rstrip())
+        if self.is_chinese:
+            for match in _ASKED_LATIN.finditer(self.question):
+                is_subject = self.is_subject_of_clause(*match.span(1)) and self.text[match.end(1) :].strip()
+                if is_subject and self._is_name(match[1], words, brands):
+                    yield match.span(1)
+        for pattern in (_ASKED_ZH, _LEFT_ZH):
+            for match in pattern.finditer(self.text):
+                kinds = [part for part, _ in words.parts if len(part) > 1 and match[1].endswith(part)]
+                own = match[1].removesuffix(max(kinds, key=len)) if kinds else ""
+                is_left = pattern is _LEFT_ZH or _LEFT_AFTER.match(self.text, match.end(1))
+                if len(own) < 2 or _GENERIC_ZH.search(own) or (is_common_word(own) and not is_left):
+                    continue
+                if not any(own.endswith(part) for part, _ in words.parts):
+                    yield match.span(1)
+
+    def _is_name(self, text: str, words: AppWords, brands: set[str]) -> bool:
+        """Say whether Latin ``text``, which stands where an app would, can be nothing else."""
+        parts = text.lower().split()
+        plain = all(part in words.ordinary for part in parts) or text.isupper()
+        return not plain and not any(_GENERIC_EN.fullmatch(part) or part in brands for part in parts)
 
     def strip(self, spans: Sequence[Span]) -> str:
         """Return the question without ``spans`` and what only held them: quotes, prepositions, 里/上/的, the word app.
