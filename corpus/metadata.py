@@ -12,13 +12,13 @@ _UPDATED = re.compile(rf"(?:更新|修订|修改|发布|公布)(?:日期|时间|
 _EFFECTIVE = re.compile(rf"生效(?:日期|时间|日)?(?:为|于|是)?{_DAY}|自{_DAY}日?[起开始正式]{{0,4}}生效")
 _NAME = r"[^\W\d_]"
 _COMPANY = (
-    r"(?<![^\W_由是系指与和及于即者方])(?P<company>(?![为与和及])"
+    r"(?<![^\W_由是为系指与和及于即者方])(?P<company>(?![为与和及])"
     rf"{_NAME}{{2,16}}(?:[（(]{_NAME}{{2,4}}[）)])?{_NAME}{{0,16}}有限(?:责任)?公司)"
 )
-_OPERATOR = re.compile(rf"(?:由|运营者为?|运营方为?|经营者为?|所有方|提供方|提供者){_COMPANY}")
+_OPERATOR = re.compile(rf"(?:由|(?:运营者|运营方|运营主体|经营者|所有方|提供方|提供者)[为是]?[:：]?\s?){_COMPANY}")
 _OURSELVES = re.compile(rf"{_COMPANY}(?:[及和与]其?关联(?:公司|方|企业))?[（(][^）)\n]{{0,24}}(?:我们|本公司)")
 _RUNNER = re.compile(rf"{_COMPANY}(?:[（(][^）)\n]{{0,40}}[）)])?作为[^，,。\n]{{1,16}}的运营[者方商]")
-_BEFORE_COMPANY = re.compile("^(?:本?(?:政策|协议|应用)?仅?适用于|指|即)")
+_BEFORE_COMPANY = re.compile("^(?:本?(?:政策|协议|应用)?仅?适用于|指|即)?(?:.{1,12}的运营[者方商])?")
 _NO_COMPANY = re.compile("旨在|介绍|提供|使用|选择|欢迎|关联|以及|由|我们")
 _ANY_COMPANY = re.compile(rf"{_NAME}{{2,20}}(?:[（(]{_NAME}{{2,4}}[）)])?{_NAME}{{0,20}}公司")
 _NAMED_POLICY = re.compile(

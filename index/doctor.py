@@ -475,7 +475,7 @@ def _find_unlisted(out: Path, wanted: Mapping[str, Manifest]) -> Iterator[Findin
         if path.name in before - listed:
             superseded.append(path)
         elif path.name.startswith(JOURNAL):
-            yield _finding("unfinished", f"segments/{path.name}", f"rm -r -- {quote_argument(path)}", size=_size(path))
+            yield _finding("unfinished", f"segments/{path.name}", _prune(out), size=_size(path))
         elif path.name not in listed:
             yield _finding(_left(path), f"segments/{path.name}", _prune(out), size=_size(path))
     if superseded:

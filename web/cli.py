@@ -231,13 +231,23 @@ def _serve(options: argparse.Namespace, commands: Commands) -> tuple[int, str]:
 
 
 def _ask(options: argparse.Namespace, commands: Commands) -> tuple[int, str]:
+    _check_length(options.question, commands.language)
     answer = commands.open_assistant().ask(options.question, app=options.app)
     answered = any(row.status == "answered" for row in answer.rows) or answer.status == "answered"
     text = _json(answer.to_dict()) if options.json else format_answer(answer)
     return EXIT_ANSWERED if answered else EXIT_DECLINED, text
 
 
+def _check_length(question: str, language: Language) -> None:
+    from web.schema import MAX_QUESTION_CHARACTERS
+
+    if len(question) > MAX_QUESTION_CHARACTERS:
+        told = {"given": len(question), "allowed": MAX_QUESTION_CHARACTERS}
+        raise ValueError(message("api.question_too_long", language, **told))
+
+
 def _search(options: argparse.Namespace, commands: Commands) -> tuple[int, str]:
+    _check_length(options.query, commands.language)
     assistant = commands.open_assistant()
     passages = assistant.search(options.query, app=options.app, top_k=options.top_k, topics=options.topic)
     if options.json:
@@ -248,6 +258,7 @@ def _search(options: argparse.Namespace, commands: Commands) -> tuple[int, str]:
 def _compare(options: argparse.Namespace, commands: Commands) -> tuple[int, str]:
     if bool(options.question) == bool(options.topic):
         raise ValueError("give a question or a --topic, and not both")
+    _check_length(options.question or "", commands.language)
     assistant = commands.open_assistant()
     if options.topic:
         language = commands.language

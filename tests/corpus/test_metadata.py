@@ -20,6 +20,9 @@ def test_dates_are_read_in_the_forms_that_policies_print() -> None:
         ("某某市甲乙科技有限公司（地址：某路1号）作为“某某”的运营者", "某某市甲乙科技有限公司"),
         ("本政策仅适用于北京某某有限公司（以下简称“我们”）的产品", "北京某某有限公司"),
         ("统计服务来自北京统计有限公司。", None),
+        ("运营者：上海某某科技有限公司", "上海某某科技有限公司"),
+        ("运营主体为上海某某科技有限公司。", "上海某某科技有限公司"),
+        ("服务的提供者：即某某的运营者上海某某科技有限公司及其关联公司", "上海某某科技有限公司"),
     ],
 )
 def test_the_operator_is_the_company_that_the_text_calls_itself(text: str, operator: str | None) -> None:

@@ -158,6 +158,14 @@ def test_an_app_that_cannot_be_searched_is_a_mistake_of_the_caller(wentiao):
     assert "津心办" in err
 
 
+@pytest.mark.parametrize("verb", ["ask", "search", "compare"])
+def test_a_question_longer_than_the_model_reads_is_a_mistake_of_the_caller(wentiao, verb):
+    assert wentiao(verb, "怎么注销账号" * 83)[0] != EXIT_USAGE
+    code, out, err = wentiao(verb, "怎么注销账号" * 84)
+    assert (code, out) == (EXIT_USAGE, "")
+    assert "504" in err and "500" in err
+
+
 def test_an_index_that_is_not_there_is_unusable_and_the_message_says_what_mends_it(bare):
     code, out, err = bare("ask", "怎么注销账号")
     assert (code, out) == (EXIT_UNUSABLE, "")
