@@ -114,8 +114,8 @@ class MilvusVectors:
         if wrong:
             name, count = next(iter(wrong.items()))
             raise StoreUnreachableError(
-                f"the vector store at {self._shown} was sent {units[name]} units of segment {name} and holds {count}, as "
-                "when other processes put the same at the same time; try again (the address is WENTIAO_STORE)"
+                f"the vector store at {self._shown} was sent {units[name]} units of segment {name} and holds {count}, "
+                "as when other processes put the same at the same time; try again (the address is WENTIAO_STORE)"
             )
 
     def missing(self, segments: Mapping[str, int]) -> tuple[str, ...]:
