@@ -94,6 +94,7 @@ class Connections:
         self.waiting: dict[GuardedProtocol, int] = {}  # without a whole request, the longest first: looked at how often
         self._by_client: dict[str, int] = {}
         self._crowd = 0  # the most that were open since memory was last given back
+        self._swept = 0  # how many were open at the last look at all
         self._timer: asyncio.TimerHandle | None = None
         self._told: dict[str, float] = {}  # when the log last had a reason
 
@@ -165,10 +166,13 @@ class Connections:
             connection.check(now)
         for connection in self.waiting:
             self.waiting[connection] += 1
-        if self._crowd >= CROWD and len(self.open) < self._crowd // 4:
+        still_leaving = len(self.open) < self._swept - CROWD // 8
+        if self._crowd >= CROWD and len(self.open) < self._crowd // 4 and not still_leaving:
             self._crowd = len(self.open)
             loop.run_in_executor(None, give_back_memory)
-        self._timer = loop.call_later(SWEEP_SECONDS, self._sweep, loop) if self.open else None
+        self._swept = len(self.open)
+        goes_on = self.open or self._crowd >= CROWD
+        self._timer = loop.call_later(SWEEP_SECONDS, self._sweep, loop) if goes_on else None
 
 
 def give_back_memory() -> None:
