@@ -7,7 +7,6 @@ does not take its answer. The time that a body may take is the wall's (web/secur
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import logging
 import socket
 import struct
@@ -21,6 +20,7 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from web.limits import client_key
+from web.memory import give_back_memory
 from web.problems import problem_response
 
 if TYPE_CHECKING:
@@ -173,13 +173,6 @@ class Connections:
         self._swept = len(self.open)
         goes_on = self.open or self._crowd >= CROWD
         self._timer = loop.call_later(SWEEP_SECONDS, self._sweep, loop) if goes_on else None
-
-
-def give_back_memory() -> None:
-    """Have glibc give back to the system what was freed; unasked it does that for its last pages alone."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
 
 
 class CountedTransport:

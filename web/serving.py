@@ -8,6 +8,8 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from web.memory import use_one_arena
+
 if TYPE_CHECKING:
     from retrieval import Assistant
 
@@ -23,6 +25,7 @@ def ready_to_serve(opening: Callable[[], AbstractContextManager[Assistant]]) -> 
     from threadpoolctl import threadpool_limits
 
     allow_open_files()
+    use_one_arena()
     with ExitStack() as opened:
         with _kept():
             assistant = opened.enter_context(opening())

@@ -23,6 +23,7 @@ from index.batching import BatchingEncoder
 from index.encoder import FakeEncoder
 from retrieval import Assistant
 from web.connections import ConnectionLimits, Connections
+from web.memory import use_one_arena
 from web.server import WebSettings, create_app, uvicorn_settings
 from web.serving import allow_open_files
 
@@ -64,6 +65,7 @@ def main(index: str, port: str, answering: str = "") -> None:
     )
     web.security.BODY_SECONDS /= FASTER
     allow_open_files()
+    use_one_arena()
     encoder = BatchingEncoder(FakeEncoder())
     web_settings = WebSettings()
     if answering:
