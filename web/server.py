@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import logging
 import math
+import multiprocessing
+import os
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, ExitStack, asynccontextmanager, suppress
@@ -272,6 +276,7 @@ def open_app(
     """
     from uvicorn.config import STARTUP_FAILURE
 
+    _end_with_parent()
     opened = ExitStack()
     try:
         assistant = opened.enter_context(opening())
@@ -288,6 +293,23 @@ def open_app(
     opened.close()
     sys.stderr.write(f"wentiao: {told}\n")
     sys.exit(STARTUP_FAILURE)
+
+
+def _end_with_parent() -> None:
+    """Have this process told to end when the one that started it is gone, however that went.
+
+    Nobody would start it again or tell it to end, and it would hold the port against the server that comes after it.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def wait() -> None:
+        parent.join()
+        _log.error("the process that started process %d is gone; it answers what it has and ends", os.getpid())
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, name="parent", daemon=True).start()
 
 
 @asynccontextmanager

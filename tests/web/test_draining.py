@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -97,6 +98,27 @@ def test_a_server_that_is_told_to_end_answers_all_that_it_took(
         assert [one for one in clients.unanswered if not one.is_new or one.when < told + 2] == []
         assert len([request for request in taken if request.startswith("client-")]) == clients.right
         assert [line for line in lines if line["level"] == "error"] == []
+
+
+def test_processes_whose_parent_was_killed_end_and_leave_the_port_to_the_next_server(tmp_path: Path) -> None:
+    index = make_index(tmp_path / "index")
+    with whole_server(index, tmp_path, 2, DRAIN_SECONDS="0") as server:
+        children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
+        assert len(children) > 2  # multiprocessing's own among them
+        server.process.kill()
+        server.process.wait(LIMIT)
+        wait_until(lambda: not any(is_running(int(child)) for child in children))
+        lines = [json.loads(line) for line in server.log().splitlines() if line.startswith("{")]
+        assert sum("is gone; it answers what it has and ends" in line["message"] for line in lines) == 2
+        with socket.create_server(("127.0.0.1", server.port)):
+            pass
+
+
+def is_running(process: int) -> bool:
+    try:
+        return " (zombie)" not in Path(f"/proc/{process}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def test_told_twice_it_ends_without_waiting_and_still_answers_what_is_in(tmp_path: Path) -> None:
