@@ -191,6 +191,13 @@ def test_the_pages_own_buttons_are_there_only_where_its_script_is() -> None:
     assert 'data-ask="怎么联系？" data-app="津心办"' in full
 
 
+def test_what_quotes_nothing_is_not_offered_as_evidence() -> None:
+    for status, evidence in (("off_topic", False), ("unknown_app", False), ("silent", True)):
+        related = FakeAssistant().search("注销", app="津心办") if status == "silent" else ()
+        answer = Answer(status, None, "zh", "……", 0.0, related=tuple(related))  # type: ignore[arg-type]
+        assert ("data-evidence" in render_turn("问", answer, english=no_english, controls=True)) is evidence
+
+
 def test_an_address_keeps_every_character_of_an_apps_name() -> None:
     assert (
         reader_url("甲/乙?#%", "p.0001", (3, 9))
