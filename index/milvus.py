@@ -39,6 +39,8 @@ from index.tokens import Floats
 from index.turns import aside
 from index.vectors import without_password
 
+_log = logging.getLogger(__name__)
+
 _T = TypeVar("_T")
 
 MOST_RESULTS = 16_384  # of one search or query, Milvus's own limit
@@ -49,7 +51,8 @@ OVERFETCH = 4  # times top_k are asked for, since segments that the reader does 
 EF = 256  # candidates that HNSW keeps at hand: more are slower and found more surely
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 10.0  # pymilvus tries again until this is over, also where nobody listens any more
-MOST_ATTEMPTS = 6  # at putting a segment that another process puts too
+MOST_ATTEMPTS = 6  # at putting a segment that another process puts too; four were too few once on a busy machine
+MOST_WAIT_SECONDS = 60.0  # before one of them
 FLUSH_SECONDS = 120.0  # a flush of the server of milvus 2.3.5 takes 3 to 6 s at rest
 # What put wrote has been seen by a strongly consistent read when put returns. Later reads may be 5 s behind, which is 3
 # to 9 ms for a search where "Strong" waits 200 ms for the server's clock; one that finds too little asks again.
@@ -103,14 +106,16 @@ class MilvusVectors:
         span = 0.0
         for attempt in range(MOST_ATTEMPTS):
             if attempt and wrong:
-                time.sleep(random.uniform(0.0, span))
+                seconds = random.uniform(0.0, span)
+                _log.warning("segments are put by others at the same time; tried again in %.0f s", seconds)
+                time.sleep(seconds)
                 wrong = self._miscounted({name: units[name] for name in wrong})
             if not wrong:
                 return
             started = time.monotonic()
             self._write({name: vectors[name] for name in wrong}, [name for name, count in wrong.items() if count])
             wrong = self._miscounted({name: units[name] for name in wrong})
-            span = 2 ** (attempt + 1) * (time.monotonic() - started)
+            span = min(2 ** (attempt + 1) * (time.monotonic() - started), MOST_WAIT_SECONDS)
         if wrong:
             name, count = next(iter(wrong.items()))
             raise StoreUnreachableError(

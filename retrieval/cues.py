@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import cache
 
-from corpus.lexicons import AppWords
+from corpus.lexicons import AppWords, load_glossary
 from corpus.words import is_common_word
+from retrieval.names import is_spelt_out
 
 Span = tuple[int, int]
 
@@ -100,7 +102,7 @@ _ACROSS = re.compile(
 # A name that no list has, where the wording leaves no doubt that an app is named.
 _GENERIC_ZH = re.compile(
     r"[我你您他她它这那哪该本贵其谁啥某每各几个些的了着过是在有没把被给和跟与及或从到向对打开关退进登出删卸装下载换别让叫请问"
-    r"怎么什为因所以如果当还都也就又再才只不会能要想得可应该须需用看说做]"
+    r"注怎么什为因所以如果当还都也就又再才只不会能要想得可应该须需用看说做]"
     r"|手机|应用|软件|第三方|其他|其它|官方|程序|隐私|同类|类似|相关|推荐|系统|网络|后台|前台|国产|正规|类$"
     r"|^(?:移动|桌面|恶意|独立|旧|新|老|安卓)|离线|在线|高清|语音|智能|实时|拍照|录音|购物|聊天|电子|本地|附近|热门|最近"
 )
@@ -109,7 +111,7 @@ _KINDS_ZH = re.compile(  # what an app is for; alone it names none
     r"|美颜|拍照|相机|记账|打车|外卖|健身|运动|天气|输入法|翻译|apps?"
 )
 _GENERIC_EN = re.compile(
-    r"i|i'm|i've|android|ios|imei|ids?|face|touch|sdk|iphone|ipad|chinese|china|hong|kong|taiwan|english|wi-?fi|gps|vip|apps?"
+    r"i|i'm|i've|it|they|there|any|my|our|his|her|their|an?|another|new|old|user|android|ios|imei|ids?|face|touch|sdk|iphone|ipad|chinese|china|hong|kong|taiwan|english|wi-?fi|gps|vip|apps?"
     r"|bluetooth|eu|us|uk|gdpr|pipl|internet|ai|mac|pin|sim|nfc|sms|kyc|ocr|vr|ar|ip|your|this|that|the|\w+day"
     r"|oaid|vaid|aaid|idfa|idfv|gaid|udid|uuid|imsi|iccid|meid|ssid|bssid|exif|apk|root|vpn|webview|cookies?|harmonyos"
     r"|europe|america|asia|london|paris|singapore|japan|korea|germany|france|canada|australia|malaysia|thailand|vietnam"
@@ -129,20 +131,31 @@ _NAMED_EN = re.compile(
     r"\b(?:the|in|on|from|of|for|does|is|can|will|with|using|about|my|delete|uninstall)\s+"
     r"(?:the\s+)?((?!the\b)[a-z0-9][\w'-]*(?:\s[a-z0-9][\w'-]*)?)\s+app\b(?!\s*(?:store|list|permission|version|market|icon|usage|data|lock))"
 )
-_ASKED_EN = re.compile(
-    r"\b(?:[Dd]oes|[Dd]o|[Dd]id|[Cc]an|[Cc]ould|[Ww]ill|[Ww]ould|[Hh]as|[Ii]s)\s+((?:[A-Z]\w*\b ?){1,3})(?<= )(?=[a-z])"
-    r"|\b(?:in|on|from|inside|within|about|for|using|quit|leave|uninstall)\s+"
-    r"((?:[A-Z]\w{2,}\b ?){1,3})(?<! )(?=\s*(?:[?,.!]|$))"
+# Where an app stands, and nothing else does: what follows is read as a name whatever it is.
+_PLACES_EN = (
+    r"(?:[Dd]oes|[Dd]id|[Cc]an|[Cc]ould|[Ww]ill|[Ww]ould|[Hh]as|[Ii]s)\s+(?P<asked>{name})(?=\s(?:also\s|still\s)?[a-z])",
+    r"(?:[Aa]ccount|[Pp]rofile)\s+(?:in|on|with|from|at)\s+(?P<held>{name})(?=\s*(?:[?,.!]|$))",
+    r"(?:[Uu]ninstall|[Qq]uit|[Ll]eave|[Ii]nstalled|[Dd]ownloaded|called|named|[Tt]he app|whether)\s+(?P<had>{name})",
+    r"(?P<own>{name})(?='s (?:privacy|policy|terms|app)\b|\s(?:[Aa]ccount|[Pp]rivacy [Pp]olicy)\b)",
+    r"^(?:[Aa]nd|[Ww]hat about|[Hh]ow about|[Ss]ame for|[Aa]nd for|[Aa]nd in)\s+(?P<next>{name})(?=\s*[?!.]*$)",
 )
+_ASKED_EN = re.compile(rf"(?<!\w)(?:{'|'.join(_PLACES_EN)})".replace("{name}", r"[A-Z]\w*(?: [A-Z]\w*){0,2}"))
+# Found at every place, so that what begins too early hides none: 换成晨光健身 is looked at from 换 and from 晨.
 _ASKED_ZH = re.compile(
-    r"^\W*(?:请问|想问一?下?|我?想知道|问一?下|在|那)?([\u3400-\u9fff]{3,8}?)"
-    r"(?=的?(?:怎么|怎样|如何|会不会|会|能不能|是否|有没有|要不要|隐私政策|客服|\s?注销|收集|读取))"
+    r"(?:(?<![\u3400-\u9fff])那?|(?<=[在用])|(?<=问下|知道|听说|人说|下载|装了|载了|的是|换成|查下|一下))"
+    r"(?=([\u3400-\u9fff]{3,8}?)(?:呢?\W*$|的?(?:隐私|客服|账号|账户|帐号|帐户)"
+    r"|\s?(?:怎么|怎样|如何|能不能|可以|要)?(?:注销|销户|卸载|联系|登[录陆]|注册|删号|删除账)"
+    r"|(?:会不会|会|能不能|能|是否|有没有|要不要)?(?:偷偷)?(?:收集|读取|获取|采集|共享|出售|卖|泄露|跟踪|录音|把我|将我)))"
 )
+_AT_ZH = re.compile(r"(?<=[在从用])(?=([\u3400-\u9fff]{3,8}?)(?:里|上|的话|[，,]))")
 _LEFT_ZH = re.compile(
     r"(?:注销|删除|删掉|退出|卸载|关闭)(?:掉|了)?([\u3400-\u9fff]{3,8}?)(?=的?(?:账号|账户|帐号|帐户))"
 )
-_LEFT_AFTER = re.compile(r"的?(?:账号|账户|帐号|帐户|客服|隐私政策|(?:怎么|怎样|如何|能不能)?(?:注销|销户|卸载))")
-_ASKED_LATIN = re.compile(r"(?:^|[，。,？?\s\u3400-\u9fff])([A-Za-z][A-Za-z0-9]{3,})(?![A-Za-z0-9])")
+_ASKED_LATIN = re.compile(
+    r"(?<![A-Za-z0-9])([A-Za-z][A-Za-z0-9]{3,})"
+    r"(?=呢|\s?里|\s?(?:怎么|怎样|如何|能不能)(?:注销|销户|卸载|退出|删除账)|\s?的?(?:账号|账户|客服|隐私))"
+)
+_IDENTIFIER = re.compile(r".*(?:Id|ID|List|v\d)")
 
 # What only holds a name and goes with it.
 _STRIP_BEFORE = re.compile(
@@ -154,6 +167,13 @@ _STRIP_AFTER = re.compile(
     r"(?:app\b|app(?=[^a-z])|应用程序|应用(?![权安市商列])|软件|客户端|小程序|平台))?"
     rf"[{re.escape(_CLOSE)}]?\s*(?:里面|里边|上面|里|上(?![传线报次个周月])|中(?![国文心])|内|的)?"
 )
+
+
+@cache
+def _glossary_words() -> frozenset[str]:
+    return frozenset(
+        word for term in load_glossary() for form in term.en for word in re.findall(r"[a-z]{3,}", form.lower())
+    )
 
 
 class Reading:
@@ -269,29 +289,28 @@ class Reading:
                 yield match.span(1)
         if not self.is_title_case:
             for match in _ASKED_EN.finditer(self.question):
-                span = match.span(match.lastindex or 0)
+                span = match.span(match.lastgroup or 0)
                 if self._is_name(self.question[slice(*span)], words, brands):
-                    yield span[0], span[0] + len(self.question[slice(*span)].rstrip())
+                    yield span
         if self.is_chinese:
             for match in _ASKED_LATIN.finditer(self.question):
-                is_subject = self.is_subject_of_clause(*match.span(1)) and self.text[match.end(1) :].strip()
-                if is_subject and self._is_name(match[1], words, brands):
+                if self._is_name(match[1], words, brands):
                     yield match.span(1)
-        for pattern in (_ASKED_ZH, _LEFT_ZH):
+        for pattern in (_ASKED_ZH, _AT_ZH, _LEFT_ZH):
             for match in pattern.finditer(self.text):
                 kinds = [part for part, _ in words.parts if len(part) > 1 and match[1].endswith(part)]
                 own = match[1].removesuffix(max(kinds, key=len)) if kinds else ""
-                is_left = pattern is _LEFT_ZH or _LEFT_AFTER.match(self.text, match.end(1))
-                if len(own) < 2 or _GENERIC_ZH.search(own) or (is_common_word(own) and not is_left):
-                    continue
-                if not any(own.endswith(part) for part, _ in words.parts):
+                plain = _GENERIC_ZH.search(own) or is_common_word(own)
+                if len(own) > 1 and not plain and not any(own.endswith(part) for part, _ in words.parts):
                     yield match.span(1)
 
     def _is_name(self, text: str, words: AppWords, brands: set[str]) -> bool:
         """Say whether Latin ``text``, which stands where an app would, can be nothing else."""
         parts = text.lower().split()
-        plain = all(part in words.ordinary for part in parts) or text.isupper()
-        return not plain and not any(_GENERIC_EN.fullmatch(part) or part in brands for part in parts)
+        known = words.ordinary | _glossary_words()
+        plain = all(part in known or part.removesuffix("s") in known for part in parts) or text.isupper()
+        named = plain or _IDENTIFIER.fullmatch(text) or is_spelt_out("".join(parts))
+        return not named and not any(_GENERIC_EN.fullmatch(part) or part in brands for part in parts)
 
     def strip(self, spans: Sequence[Span]) -> str:
         """Return the question without ``spans`` and what only held them: quotes, prepositions, 里/上/的, the word app.

@@ -73,6 +73,7 @@ def serve(settings: Settings, host: str, port: int, root_path: str, workers: int
             if workers > 1:
                 # Read by what multiplies matrices when the processes import it: together they have the cores once.
                 os.environ.setdefault("OMP_NUM_THREADS", str(max(1, core_count() // workers)))
+                os.environ.setdefault("MALLOC_ARENA_MAX", "1")  # see web/memory.py: uvicorn starts a thread first
                 return serve_many(partial(opened_in_worker, settings), web, sockets, workers=workers, announce=announce)
             with opened_for_many(settings) as assistant:
                 serve_web(assistant, web, sockets, announce=announce)

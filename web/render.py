@@ -111,7 +111,7 @@ def render_turn(
         _group(message("chat.choose_app", language), offered),
         f'<p class="wt-choices">{switch}</p>' if switch else "",
         f'<p class="wt-note">{escape(message("chat.disclaimer", language))}</p>' if cited else "",
-        _answer_tools(cited, language) if controls and (cited or answer.related) else "",
+        _answer_tools(cited, language) if controls and (cited or answer.related or answer.rows) else "",
         _group(message("chat.suggestions", language), ask_buttons(suggestions, answer.app or "")),
     ]
     return (

@@ -306,7 +306,7 @@ def _end_with_parent() -> None:
 
     def wait() -> None:
         parent.join()
-        _log.error("the process that started process %d is gone; it answers what it has and ends", os.getpid())
+        _log.error("the process that started process %d is gone, and it is told to end", os.getpid())
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=wait, name="parent", daemon=True).start()

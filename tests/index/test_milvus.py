@@ -10,8 +10,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +24,7 @@ from index.encoder import FakeEncoder
 from index.errors import IndexMismatchError, StoreUnreachableError
 from index.maintain import prune_index, remove_apps
 from index.manifest import current_generation, index_id, read_manifest
-from index.milvus import BATCH_UNITS, PARTITION, MilvusVectors, _is_worth_telling
+from index.milvus import BATCH_UNITS, MOST_WAIT_SECONDS, PARTITION, MilvusVectors, _is_worth_telling
 from index.segment import segment_name
 from index.store import build_index, open_generation, publish
 from index.tokens import Floats, unit_rows
@@ -501,3 +504,42 @@ def test_answers_from_a_store_are_those_from_the_index_folder(shipped_folder: Pa
         assert in_milvus.ask(question).to_dict() == on_disk.ask(question).to_dict()
         assert in_milvus.search("个人信息共享给谁", app=app) == on_disk.search("个人信息共享给谁", app=app)
     assert in_milvus.compare("怎么注销账号") == on_disk.compare("怎么注销账号")
+
+
+class Rivalled(MilvusVectors):
+    """A store in which others have put the same beside the first ``rivals`` writes."""
+
+    def __init__(self, rivals: int, out: Path) -> None:
+        super().__init__("milvus://127.0.0.1:1", out, fingerprint="rivalled", dimension=DIMENSION)
+        self.rivals, self.held = rivals, 0
+
+    def _make_collection(self) -> None:
+        pass
+
+    def _miscounted(self, units: Mapping[str, int]) -> dict[str, int]:
+        return {name: self.held for name, count in units.items() if count != self.held}
+
+    def _write(self, vectors: Mapping[str, Any], partly: Collection[str]) -> None:
+        self.rivals -= 1
+        self.held = sum(map(len, vectors.values())) * (2 if self.rivals >= 0 else 1)
+
+
+@milvus_is_installed
+def test_who_finds_what_it_put_twice_waits_ever_longer_and_says_so_at_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spans: list[float] = []
+
+    def draw(_least: float, most: float) -> float:
+        spans.append(most)
+        return most
+
+    clock = SimpleNamespace(monotonic=count(0.0, 4.0).__next__, sleep=lambda seconds: None)  # a write takes 4 s
+    monkeypatch.setattr("index.milvus.time", clock)
+    monkeypatch.setattr("index.milvus.random", SimpleNamespace(uniform=draw))
+    Rivalled(3, tmp_path).put({"a": random_units(5, 1)})
+    assert spans == [8.0, 16.0, 32.0]
+    spans.clear()
+    with pytest.raises(StoreUnreachableError, match="was sent 5 units of segment a and holds 10, as when other"):
+        Rivalled(99, tmp_path).put({"a": random_units(5, 1)})
+    assert spans == [8.0, 16.0, 32.0, MOST_WAIT_SECONDS, MOST_WAIT_SECONDS]

@@ -6,14 +6,19 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpus.lexicons import load_app_words, load_known_apps
+from corpus.load import default_policies_folder, load_policies
+from evaluation.questions import load_questions
 from retrieval.apps import AppResolver, render_english
 from retrieval.names import fold, name_key
+
+SHARED = Path(__file__).parents[3] / "shared" / "data"
 
 
 @dataclass(frozen=True)
@@ -210,7 +215,13 @@ def test_a_name_that_is_an_ordinary_word_needs_case_or_context(
         ("云朵记账怎么注销账号", "云朵记账"),
         ("怎么注销青禾笔记的账号", "青禾笔记"),
         ("想知道青禾笔记会不会收集位置", "青禾笔记"),
-        ("阳光课堂怎么注销", "阳光课堂"),
+        ("那星河云盘呢？", "星河云盘"),
+        ("换成晨光健身", "晨光健身"),
+        ("我想知道在云雀商城里怎么注销", "云雀商城"),
+        ("有人说蓝鲸记账会卖数据", "蓝鲸记账"),
+        ("And Zorblax?", "Zorblax"),
+        ("can I close my Nimbo account without calling anyone", "Nimbo"),
+        ("What does the app Fennwick collect?", "Fennwick"),
         ("How do I delete my account in Foobarly?", "Foobarly"),
         ("Is Zibble sharing data with advertisers?", "Zibble"),
         ("在 Foobarly 里怎么删除账号", "Foobarly"),
@@ -241,6 +252,16 @@ def test_an_app_that_the_corpus_lacks_is_named(five: AppResolver, question: str,
         "删除小孩子账号怎么办",
         "注销第三方账号",
         "OAID会收集吗",
+        "AndroidID会收集吗",
+        "zhanghao怎么注销",
+        "cookei怎么清掉",
+        "私密日记怎么删除",
+        "注销孩子游戏账号需要什么",
+        "那家庭相册呢",
+        "What about Fingerprints?",
+        "is my data stored in Frankfurt?",
+        "Is It true that you sell data",
+        "My account was banned",
         "我在 Settings 里怎么关闭",
         "if I use it from London, do I have more rights",
         "How do I delete my data in Settings?",
@@ -380,3 +401,19 @@ def test_ten_thousand_apps_do_not_make_a_question_slow() -> None:
         for question in questions:
             resolver.resolve(question)
     assert (time.process_time() - began) / 60 < 0.005
+
+
+@pytest.mark.policies130
+@pytest.mark.skipif(not (SHARED / "questions").exists(), reason="../shared/data/questions is absent")
+def test_of_all_questions_without_their_app_hardly_one_names_another() -> None:
+    """Where the wording leaves a doubt, no app is made up: what was asked would not be answered."""
+    resolver = AppResolver(load_policies([default_policies_folder(), SHARED / "policies"]), load_known_apps())
+    asked = [one.question for part in ("train", "dev") for one in load_questions(SHARED / "questions" / part)]
+    invented = [
+        (mention.name, question)
+        for question in (resolver.resolve(question).stripped for question in asked)
+        for mention in resolver.resolve(question).mentions
+        if mention.invented
+    ]
+    assert len(asked) > 5000
+    assert len(invented) <= 3, invented

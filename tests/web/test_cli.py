@@ -159,7 +159,7 @@ def test_an_app_that_cannot_be_searched_is_a_mistake_of_the_caller(wentiao):
 
 
 @pytest.mark.parametrize("verb", ["ask", "search", "compare"])
-def test_a_question_longer_than_the_model_reads_is_a_mistake_of_the_caller(wentiao, verb):
+def test_a_question_longer_than_the_api_takes_is_a_mistake_of_the_caller(wentiao, verb):
     assert wentiao(verb, "怎么注销账号" * 83)[0] != EXIT_USAGE
     code, out, err = wentiao(verb, "怎么注销账号" * 84)
     assert (code, out) == (EXIT_USAGE, "")

@@ -252,6 +252,7 @@ def test_stalled_connections_of_each_kind_end_and_cost_nobody_an_answer(
             files = descriptors(process)
             run_apart(storm(port, WARM_UP, list(KINDS)))
             assert settled(process, files) <= files
+            time.sleep(3)  # memory is given back when connections are looked at, in a thread of its own
             before, resident = held_memory(process, index), memory(process)
             for _ in range(amount(1, 2)):
                 told: Counter[str] = Counter()
@@ -267,7 +268,7 @@ def test_stalled_connections_of_each_kind_end_and_cost_nobody_an_answer(
                     assert closed <= ASKERS * 2
                     assert_answered(surplus)
                 assert settled(process, files) <= files
-                time.sleep(3)  # memory is given back when connections are looked at, in a thread of its own
+                time.sleep(3)
                 held, resides = held_memory(process, index), memory(process)
                 with capsys.disabled():
                     grown = f"bytes and blocks in use {before} before, {held} after"
@@ -415,7 +416,13 @@ def test_what_a_crowd_took_is_given_back_once_when_it_has_left(monkeypatch: pyte
                     wire.close()
                 await asyncio.sleep(0.3)
                 assert given == [1] * times
-            stays.close()
+            half = [connect(make, "127.0.0.1") for _ in range(2 * web.connections.CROWD)]
+            for wire in half[: web.connections.CROWD + 2]:
+                wire.close()
+            await asyncio.sleep(0.3)
+            assert given == [1, web.connections.CROWD - 1]  # who stays keeps nothing from being given back
+            for wire in (*half, stays):
+                wire.close()
 
     run_apart(run())
 

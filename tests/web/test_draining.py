@@ -105,11 +105,13 @@ def test_processes_whose_parent_was_killed_end_and_leave_the_port_to_the_next_se
     with whole_server(index, tmp_path, 2, DRAIN_SECONDS="0") as server:
         children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
         assert len(children) > 2  # multiprocessing's own among them
+        settings = [Path(f"/proc/{child}/environ").read_bytes().split(b"\0") for child in children]
+        assert all(b"MALLOC_ARENA_MAX=1" in one for one in settings)  # see web/memory.py
         server.process.kill()
         server.process.wait(LIMIT)
         wait_until(lambda: not any(is_running(int(child)) for child in children))
         lines = [json.loads(line) for line in server.log().splitlines() if line.startswith("{")]
-        assert sum("is gone; it answers what it has and ends" in line["message"] for line in lines) == 2
+        assert sum("is gone, and it is told to end" in line["message"] for line in lines) == 2
         with socket.create_server(("127.0.0.1", server.port)):
             pass
 

@@ -192,9 +192,11 @@ def test_the_pages_own_buttons_are_there_only_where_its_script_is() -> None:
 
 
 def test_what_quotes_nothing_is_not_offered_as_evidence() -> None:
-    for status, evidence in (("off_topic", False), ("unknown_app", False), ("silent", True)):
-        related = FakeAssistant().search("注销", app="津心办") if status == "silent" else ()
-        answer = Answer(status, None, "zh", "……", 0.0, related=tuple(related))  # type: ignore[arg-type]
+    nearest = FakeAssistant().search("注销", app="津心办")
+    for status, evidence in (("off_topic", False), ("unknown_app", False), ("silent", True), ("compared", True)):
+        related = nearest if status == "silent" else ()
+        rows = (Row("津心办", "silent", "……"),) if status == "compared" else ()
+        answer = Answer(status, None, "zh", "……", 0.0, related=related, rows=rows)  # type: ignore[arg-type]
         assert ("data-evidence" in render_turn("问", answer, english=no_english, controls=True)) is evidence
 
 
