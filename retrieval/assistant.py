@@ -638,7 +638,9 @@ class Assistant:
         if turns and _is_name_alone(named, text):
             text, elliptical = "", True  # 昶联? after another question: the same of this app
         else:
-            elliptical = is_elliptical(text, language=language) and not invented
+            elliptical = is_elliptical(text, language=language) and (
+                not invented or _NEXT_APP.fullmatch(text) is not None
+            )
         for turn in reversed(turns):
             if not elliptical:
                 break
@@ -657,11 +659,11 @@ class Assistant:
     def _is_on_topic(self, question: str, named: Resolution, sought: Sequence[Sought]) -> bool:
         """Say whether one of ``sought``, the parts of ``question`` without its apps, is about what policies speak of.
 
-        What looked like a name may be what the question is about: 今天天气怎么样.
+        What looked like a name may be what the question is about, so that it is looked at whole, too.
         """
         if any(mention.invented for mention in named.mentions):
             full = self._understand(simplify(question), sought[0][0].language)
-            sought = [(full, self._encode(full))]
+            sought = [*sought, (full, self._encode(full))]
         return any(self._decision.is_on_topic(text.vector, one.concept_count) for one, text in sought)
 
     @cached_property
@@ -854,6 +856,10 @@ def _facts(citation: Citation, asked: Asked) -> tuple[Fact, ...]:
     with doing_without("facts"):
         return facts_of(citation, asked.wanted)
     return ()
+
+
+# What is left of 那星河云盘呢 or "and Zorblax?" without the name: the question before it, of another app.
+_NEXT_APP = re.compile(r"(?:那|呢|换成|and|what|how|about|for|in|\W)*", re.IGNORECASE)
 
 
 def _is_name_alone(named: Resolution, text: str) -> bool:

@@ -205,6 +205,12 @@ def test_an_app_that_is_not_here_stays_the_subject_of_a_follow_up(assistant):
     assert answer.status == "unknown_app"
 
 
+@pytest.mark.parametrize("question", ["那星河云盘呢？", "换成晨光健身", "and Zorblax?"])
+def test_a_follow_up_about_an_app_that_nobody_knows_gets_no_clause_of_the_one_before(assistant, question):
+    answer = ask(assistant, question, history=[Turn("昶联怎么注销账号", "昶联")])
+    assert (answer.status, answer.citations, answer.related) == ("unknown_app", (), ())
+
+
 def test_an_elliptical_question_is_searched_with_the_one_before(shipped):
     assistant = shipped.assistant(COVERED)
     alone = ask(assistant, "那要怎么办?", app="津心办")
