@@ -131,7 +131,7 @@ _NAMED_EN = re.compile(
     r"\b(?:the|in|on|from|of|for|does|is|can|will|with|using|about|my|delete|uninstall)\s+"
     r"(?:the\s+)?((?!the\b)[a-z0-9][\w'-]*(?:\s[a-z0-9][\w'-]*)?)\s+app\b(?!\s*(?:store|list|permission|version|market|icon|usage|data|lock))"
 )
-# Where an app stands, and nothing else does: what follows is read as a name whatever it is.
+# Where an app stands and little else: a capitalized word that no list has is read as its name.
 _PLACES_EN = (
     r"(?:[Dd]oes|[Dd]id|[Cc]an|[Cc]ould|[Ww]ill|[Ww]ould|[Hh]as|[Ii]s)\s+(?P<asked>{name})(?=\s(?:also\s|still\s)?[a-z])",
     r"(?:[Aa]ccount|[Pp]rofile)\s+(?:in|on|with|from|at)\s+(?P<held>{name})(?=\s*(?:[?,.!]|$))",
