@@ -13,9 +13,9 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from corpus.load import load_policies
-from evaluation import metrics, run
+from evaluation import run
 from evaluation.questions import load_questions
-from evaluation.report import MEASURES
+from evaluation.report import report_questions
 from evaluation.run import Outcome
 from evaluation.score import CACHE, SEEDS, SHARED, dev_policies
 from index.encoder import Encoder, load_encoder
@@ -55,13 +55,9 @@ def load_engine(name: str) -> Encoder:
 
 def figures(outcomes: Sequence[Outcome]) -> dict[str, float]:
     """Return what :data:`COLUMNS` and the AUROC of the confidence are over ``outcomes``; 0 where nothing counts."""
-    row = {}
-    for column, measure in COLUMNS.items():
-        values = [value for outcome in outcomes for value in MEASURES[measure](outcome)]
-        row[column] = sum(values) / len(values) if values else 0.0
-    yes, no = ([o.confidence for o in outcomes if o.question.answerable is answerable] for answerable in (True, False))
-    row["AUROC"] = metrics.auroc(yes, no) if yes and no else 0.0
-    return row
+    told = report_questions(outcomes)
+    found = {column: told["all"]["figures"].get(measure) for column, measure in COLUMNS.items()}
+    return {name: one["value"] if one else 0.0 for name, one in {**found, "AUROC": told.get("auroc")}.items()}
 
 
 def differing(outcomes: Sequence[Outcome], reference: Sequence[Outcome]) -> dict[str, list[str]]:

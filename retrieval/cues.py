@@ -133,11 +133,11 @@ _NAMED_EN = re.compile(
 )
 # Where an app stands and little else: a capitalized word that no list has is read as its name.
 _PLACES_EN = (
-    r"(?:[Dd]oes|[Dd]id|[Cc]an|[Cc]ould|[Ww]ill|[Ww]ould|[Hh]as|[Ii]s)\s+(?P<asked>{name})(?=\s(?:also\s|still\s)?[a-z])",
-    r"(?:[Aa]ccount|[Pp]rofile)\s+(?:in|on|with|from|at)\s+(?P<held>{name})(?=\s*(?:[?,.!]|$))",
-    r"(?:[Uu]ninstall|[Qq]uit|[Ll]eave|[Ii]nstalled|[Dd]ownloaded|called|named|[Tt]he app|whether)\s+(?P<had>{name})",
-    r"(?P<own>{name})(?='s (?:privacy|policy|terms|app)\b|\s(?:[Aa]ccount|[Pp]rivacy [Pp]olicy)\b)",
-    r"^(?:[Aa]nd|[Ww]hat about|[Hh]ow about|[Ss]ame for|[Aa]nd for|[Aa]nd in)\s+(?P<next>{name})(?=\s*[?!.]*$)",
+    r"(?:[Dd]oes|[Dd]id|[Cc]an|[Cc]ould|[Ww]ill|[Ww]ould|[Hh]as|[Ii]s)\s+({name})(?=\s(?:also\s|still\s)?[a-z])",
+    r"(?:[Aa]ccount|[Pp]rofile)\s+(?:in|on|with|from|at)\s+({name})(?=\s*(?:[?,.!]|$))",
+    r"(?:[Uu]ninstall|[Qq]uit|[Ll]eave|[Ii]nstalled|[Dd]ownloaded|called|named|[Tt]he app|whether)\s+({name})",
+    r"({name})(?='s (?:privacy|policy|terms|app)\b|\s(?:[Aa]ccount|[Pp]rivacy [Pp]olicy)\b)",
+    r"^(?:[Aa]nd|[Ww]hat about|[Hh]ow about|[Ss]ame for|[Aa]nd for|[Aa]nd in)\s+({name})(?=\s*[?!.]*$)",
 )
 _ASKED_EN = re.compile(rf"(?<!\w)(?:{'|'.join(_PLACES_EN)})".replace("{name}", r"[A-Z]\w*(?: [A-Z]\w*){0,2}"))
 # Found at every place, so that what begins too early hides none: 换成晨光健身 is looked at from 换 and from 晨.
@@ -289,7 +289,7 @@ class Reading:
                 yield match.span(1)
         if not self.is_title_case:
             for match in _ASKED_EN.finditer(self.question):
-                span = match.span(match.lastgroup or 0)
+                span = match.span(match.lastindex or 0)
                 if self._is_name(self.question[slice(*span)], words, brands):
                     yield span
         if self.is_chinese:
