@@ -22,8 +22,6 @@ def ready_to_serve(opening: Callable[[], AbstractContextManager[Assistant]]) -> 
 
     :param opening: opens it; closed at the end.
     """
-    from threadpoolctl import threadpool_limits
-
     allow_open_files()
     use_one_arena()
     with ExitStack() as opened:
@@ -31,10 +29,7 @@ def ready_to_serve(opening: Callable[[], AbstractContextManager[Assistant]]) -> 
             assistant = opened.enter_context(opening())
             import_module("web.chat")  # with Gradio, most of what stays
             assistant.search("隐私", app=assistant.apps()[0], top_k=1)  # the first question finds the words loaded
-        # Small matrices from many threads: with two threads each, which wait for one another, the second stage took
-        # 6 ms beside a busy process instead of 0.8.
-        with threadpool_limits(1, user_api="blas"):
-            yield assistant
+        yield assistant
 
 
 def allow_open_files() -> None:

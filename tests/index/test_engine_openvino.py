@@ -105,3 +105,17 @@ def test_encoding_imports_no_torch_and_reports_to_nobody() -> None:
     )
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (run.stdout, run.stderr) == ("\n", "")
+
+
+@pytest.mark.model
+def test_products_of_numpy_leave_the_other_cores_to_the_model() -> None:
+    code = (
+        "import numpy\n"
+        "from threadpoolctl import threadpool_info, threadpool_limits\n"
+        "threadpool_limits(2, user_api='blas')\n"
+        "from index.encoder import load_encoder\n"
+        "load_encoder()\n"
+        "print(*{one['num_threads'] for one in threadpool_info() if one['user_api'] == 'blas'})\n"
+    )
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (run.stdout, run.stderr) == ("1\n", "")
