@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +43,7 @@ class Ranking:
 
     ``dense`` is a cosine, ``coverage`` the matched share of the query's lexical weight (0 to 1), ``score`` their
     fusion on the cosine's scale; ``unit_scores`` holds the cosine of every unit; ``order`` lists ordinals, best first.
+    ``spread`` is the standard deviation of ``dense``, the unit of what is added to a score; 1 where all are alike.
     """
 
     segment: Segment
@@ -52,11 +52,7 @@ class Ranking:
     score: FloatArray
     unit_scores: FloatArray
     order: NDArray[np.int64]
-
-    @cached_property
-    def spread(self) -> float:
-        """The standard deviation of ``dense``, the unit of what is added to a score; 1 where all are alike."""
-        return float(self.dense.std()) or 1.0
+    spread: float
 
 
 def search_dense(segment: Segment, vector: FloatArray, *, sentence: float) -> tuple[FloatArray, FloatArray]:
@@ -80,8 +76,8 @@ def search_lexical(segment: Segment, query: Query, *, expansion: float) -> Float
     bound = 0.0
     for tokens, weight in ((query.tokens, 1.0), (query.expansions, expansion)):
         for token in tokens:
-            scores = segment.lexical.scores([token])
-            total += weight * scores
+            clauses, scores = segment.lexical.matches(token)
+            total[clauses] += weight * scores
             bound += weight * float(scores.max(initial=0.0))
     return total / np.float32(bound) if bound else total
 
@@ -96,9 +92,10 @@ def rank(segment: Segment, query: Query, vector: FloatArray, *, weights: Weights
         dense, unit_scores = search_dense(segment, vector, sentence=weights.sentence)
     with stage("lexical"):
         coverage = search_lexical(segment, query, expansion=weights.expansion)
-        score = np.round(dense + weights.lexical * float(dense.std()) * coverage, 3).astype(np.float32)
+        deviation = float(dense.std())
+        score = np.round(dense + weights.lexical * deviation * coverage, 3).astype(np.float32)
         order = np.argsort(-score, kind="stable")
-    return Ranking(segment, dense, coverage, score, unit_scores, order)
+    return Ranking(segment, dense, coverage, score, unit_scores, order, deviation or 1.0)
 
 
 def prefer_facts(ranking: Ranking, wanted: Sequence[FactKind]) -> Ranking:

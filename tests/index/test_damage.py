@@ -76,7 +76,8 @@ def look(generation: Generation) -> Seen:
     for version in generation.current:
         segment = generation.by_app[version.app]
         texts = tuple(clause.text for clause in segment.clauses)
-        scores = segment.unit_scores(query).tobytes(), segment.lexical.scores(["位置", "注销"]).tobytes()
+        lexical = [part.tobytes() for word in ("位置", "注销") for part in segment.lexical.matches(word)]
+        scores = segment.unit_scores(query).tobytes(), *lexical
         units = tuple(segment.policy.text[unit.start : unit.end] for unit in segment.units)
         tokens = segment.tokens.tobytes(), segment.token_starts.tobytes()
         apps.append((version.app, version.policy_id, segment.policy, texts, units, *scores, *tokens))

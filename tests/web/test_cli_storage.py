@@ -167,6 +167,21 @@ def test_the_command_that_repairs_is_the_last_line_below_the_progress_bar(
     assert told.splitlines()[-1] == f"  wentiao corpus prune --index {out}"
 
 
+def test_a_build_that_one_file_stops_says_that_the_index_is_as_it_was(index: Path) -> None:
+    broken = index.parent / "files" / "丁.docx"
+    broken.write_bytes(b"no document")
+    before = (index / "CURRENT").read_bytes()
+    err = io.StringIO()
+    commands = commands_over(index, build_index=partial(build_from_folders, Settings(language="en")))
+    typed = ["index", "build", "--policies", str(index.parent / "files"), "--out", str(index)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("index.encoder.load_encoder", lambda model: FakeEncoder())
+        assert run(typed, commands, out=io.StringIO(), err=err) == EXIT_UNUSABLE
+    assert broken.name in err.getvalue()
+    assert f"nothing was built, and {index} is as it was" in err.getvalue()
+    assert (index / "CURRENT").read_bytes() == before
+
+
 def test_a_repair_names_what_it_set_aside(index: Path) -> None:
     segment = read_manifest(index).current[0].segment
     (index / "segments" / segment / "units.json").write_text("[]")
