@@ -310,9 +310,10 @@ class NameIndex:
         return hits
 
     def _misspelt_chinese(self, key: str) -> Form | None:
-        if len(key) < 2 or not any(
-            f"{key[:some]}-" in self._halves or f"-{key[-some:]}" in self._halves for some in (1, 2)
-        ):
+        if len(key) < 2:
+            return None
+        halves = (f"{key[0]}-", f"{key[:2]}-", f"-{key[-1]}", f"-{key[-2:]}")
+        if self._halves.isdisjoint(halves):
             return None
         for at in range(len(key)):
             found = self._wildcards.get(f"{key[:at]}*{key[at + 1 :]}")

@@ -25,7 +25,10 @@ def build_index(settings: Settings, policies: Sequence[Path], out: Path | None) 
             generation = open_default(encoder, progress=progress)
         publish(default_index_folder(), settings.store)
         return message("cli.indexed", settings.language, count=len(generation.current), out=default_index_folder())
-    loaded = load_policies(policies or [default_policies_folder()])
+    try:
+        loaded = load_policies(policies or [default_policies_folder()])
+    except ValueError as error:
+        raise ValueError(f"{error}\n{message('cli.index_unbuilt', settings.language, out=folder)}") from error
     apps = {policy.app for policy in loaded}
     gone = dict.fromkeys(one.app for one in read_versions(folder) if one.is_current and one.app not in apps)
     with ProgressBar() as progress:
