@@ -180,8 +180,8 @@ def load_encoder(
 ) -> SentenceEncoder:
     """Load a model from this machine; nothing is fetched.
 
-    The project's own runs on OpenVINO, every other on sentence-transformers; vectors of the two agree to 1e-4. With it
-    numpy's products take one thread each in this whole process; ``threadpoolctl`` gives them back.
+    The project's own runs on OpenVINO, every other on sentence-transformers; vectors of the two agree to 1e-4. With
+    either numpy's products take one thread each in this whole process; ``threadpoolctl`` gives them back.
 
     :param model: a sentence-transformers folder, or the name of one in the local hub cache; ``None`` is the project's
         own, prepared on first use. ``load_encoder(prepare_model())`` is its base without what training changed.
@@ -194,7 +194,7 @@ def load_encoder(
     # another: beside three busy processes on two cores a query by torch took 457 ms, with this 54.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from safetensors.numpy import load_file
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import ThreadpoolController
 
     from index.engine_openvino import OpenVinoEngine
     from index.engine_torch import TorchEngine
@@ -211,7 +211,7 @@ def load_encoder(
     # numpy's BLAS shares even small products among all cores, and its threads spin for the next one where the model is
     # to run: a question took 10.7 ms to encode instead of 6.9, a whole answer 13.4 instead of 9.1. It is set for good:
     # threadpoolctl lets only one thread of a process change it back and forth.
-    threadpool_limits(1, user_api="blas")
+    ThreadpoolController().select(internal_api="openblas").limit(limits=1)
     if projection is None and (folder / TOKEN_PROJECTION).exists():
         projection = load_file(folder / TOKEN_PROJECTION)["projection"].astype(np.float32)
     return SentenceEncoder(engine, projection=projection)

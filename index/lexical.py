@@ -89,17 +89,21 @@ class LexicalIndex:
 
     def knows(self, token: str) -> bool:
         """Say whether ``token`` stands in any clause."""
-        return self._model is not None and token in self._model.vocab_dict
+        return self._place(token) is not None
 
     def matches(self, token: str) -> tuple[NDArray[np.integer[Any]], NDArray[np.float32]]:
         """Return the clauses that ``token`` stands in, each once, and its BM25 score in each."""
-        place = None if self._model is None else self._model.vocab_dict.get(token)
+        place = self._place(token)
         if self._model is None or place is None:
             return _NOWHERE
         # bm25s's own search adds up whole policies for every token: four times as long.
         columns = self._model.scores
         begin, end = columns["indptr"][place : place + 2]
         return columns["indices"][begin:end], columns["data"][begin:end]
+
+    def _place(self, token: str) -> int | None:
+        """Return the column of ``token``; bm25s has an empty one, too, that has no place."""
+        return self._model.vocab_dict.get(token) if self._model is not None and token else None
 
     def save(self, folder: Path) -> None:
         """Write the statistics into ``folder``; nothing is pickled."""

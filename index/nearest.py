@@ -56,20 +56,25 @@ class Neighbour:
 
 def search_exactly(query: Floats, top_k: int, segments: Collection[str], vectors: Vectors) -> list[Neighbour]:
     """Return the ``top_k`` nearest units of ``segments``, best first, ties by segment and unit."""
+    import faiss
+
     if not segments:
         return []
+    faiss.omp_set_num_threads(1)  # beside other threads its pool waits longer than it works
     names = list(segments)
-    scores = [vectors(name) @ query for name in names]
-    starts = np.cumsum([0, *map(len, scores)])
-    score = np.concatenate(scores)
+    scores, units, owners = [], [], []
+    for place, name in enumerate(names):
+        own = vectors(name)
+        best, where = faiss.knn(query[np.newaxis], own, min(top_k, len(own)), metric=faiss.METRIC_INNER_PRODUCT)
+        scores.append(best[0])
+        units.append(where[0])
+        owners.append(np.full(len(best[0]), place))
+    score, unit, owner = map(np.concatenate, (scores, units, owners))
     # All that ties with the last one stays, so that the names decide between them.
     count = min(top_k, len(score))
-    kept = np.flatnonzero(score >= np.partition(score, -count)[-count])
-    owners = np.searchsorted(starts, kept, side="right") - 1
-    found = [
-        Neighbour(names[owner], int(at - starts[owner]), float(score[at]))
-        for at, owner in zip(kept, owners, strict=True)
-    ]
+    least = np.partition(score, -count)[-count]
+    kept = np.flatnonzero(score >= least)
+    found = [Neighbour(names[owner[at]], int(unit[at]), float(score[at])) for at in kept]
     return best_first(found)[:top_k]
 
 

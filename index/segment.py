@@ -231,8 +231,14 @@ def check_lexical(folder: Path, clause_count: int) -> None:
     starts = read_array(folder / "indptr.csc.index.npy", "<i4 <i8", 1)
     if len(weights) != len(clauses) or (len(clauses) and not 0 <= clauses.min() <= clauses.max() < clause_count):
         raise ValueError(f"{folder} weighs words in clauses that there are not")
+    if not np.isfinite(weights).all():
+        raise ValueError(f"{folder} has weights that are no numbers")
     if not len(starts) or starts[0] < 0 or starts[-1] > len(weights) or (np.diff(starts) < 0).any():
         raise ValueError(f"{folder} looks for words where there are none")
+    rises = np.diff(clauses, prepend=-1) > 0
+    rises[starts[starts < len(clauses)]] = True  # where a word's clauses begin
+    if not rises.all():
+        raise ValueError(f"{folder} has a word's clauses twice, or in another order than the policy's")
     places = [place for word, place in words.items() if word]  # bm25s has an empty one that no question asks for
     if any(type(place) is not int or not 0 <= place < len(starts) - 1 for place in places):
         raise ValueError(f"{folder} has words without a place")

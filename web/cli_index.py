@@ -25,14 +25,15 @@ def build_index(settings: Settings, policies: Sequence[Path], out: Path | None) 
             generation = open_default(encoder, progress=progress)
         publish(default_index_folder(), settings.store)
         return message("cli.indexed", settings.language, count=len(generation.current), out=default_index_folder())
+    before = [one for one in read_versions(folder) if one.is_current]
     try:
         loaded = load_policies(policies or [default_policies_folder()])
+        with ProgressBar() as progress:
+            build_index(loaded, folder, encoder, progress=progress)
     except ValueError as error:
         raise ValueError(f"{error}\n{message('cli.index_unbuilt', settings.language, out=folder)}") from error
     apps = {policy.app for policy in loaded}
-    gone = dict.fromkeys(one.app for one in read_versions(folder) if one.is_current and one.app not in apps)
-    with ProgressBar() as progress:
-        build_index(loaded, folder, encoder, progress=progress)
+    gone = dict.fromkeys(one.app for one in before if one.app not in apps)
     publish(folder, settings.store)
     told = message("cli.indexed", settings.language, count=len(loaded), out=folder)
     return f"{told}\n{message('cli.index_without', settings.language, apps='、'.join(gone))}" if gone else told

@@ -158,6 +158,12 @@ HOSTILE: dict[str, Callable[[Path, Path], object]] = {
     "words in clauses that there are not": lambda f, _: np.save(
         f / "lexical" / "indices.csc.index.npy", np.load(f / "lexical" / "indices.csc.index.npy") + 10**6
     ),
+    "a word's clauses twice": lambda f, _: np.save(
+        f / "lexical" / "indices.csc.index.npy", np.zeros_like(np.load(f / "lexical" / "indices.csc.index.npy"))
+    ),
+    "weights that are no numbers": lambda f, _: np.save(
+        f / "lexical" / "data.csc.index.npy", np.full_like(np.load(f / "lexical" / "data.csc.index.npy"), np.nan)
+    ),
     "columns that run backwards": lambda f, _: np.save(
         f / "lexical" / "indptr.csc.index.npy", np.load(f / "lexical" / "indptr.csc.index.npy")[::-1].copy()
     ),

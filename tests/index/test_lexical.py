@@ -37,9 +37,11 @@ def test_a_clause_without_any_of_the_tokens_scores_zero():
     assert found[0] == found[2] == 0
 
 
-@pytest.mark.parametrize(("texts", "word"), [(["。", ""], "注销"), (["注销账号"], "voiceprint")])
+@pytest.mark.parametrize(("texts", "word"), [(["。", ""], "注销"), (["注销账号"], "voiceprint"), (["注销账号"], "")])
 def test_a_word_that_stands_nowhere_matches_nothing(texts, word):
-    assert [part.tolist() for part in LexicalIndex.build(texts).matches(word)] == [[], []]
+    index = LexicalIndex.build(texts)
+    assert [part.tolist() for part in index.matches(word)] == [[], []]
+    assert not index.knows(word)
 
 
 def test_a_saved_index_scores_as_before(tmp_path):
