@@ -25,7 +25,7 @@ def build_index(settings: Settings, policies: Sequence[Path], out: Path | None) 
             generation = open_default(encoder, progress=progress)
         publish(default_index_folder(), settings.store)
         return message("cli.indexed", settings.language, count=len(generation.current), out=default_index_folder())
-    before = [one for one in read_versions(folder) if one.is_current]
+    before = dict.fromkeys(one.app for one in read_versions(folder) if one.is_current)
     try:
         loaded = load_policies(policies or [default_policies_folder()])
         with ProgressBar() as progress:
@@ -33,7 +33,7 @@ def build_index(settings: Settings, policies: Sequence[Path], out: Path | None) 
     except ValueError as error:
         raise ValueError(f"{error}\n{message('cli.index_unbuilt', settings.language, out=folder)}") from error
     apps = {policy.app for policy in loaded}
-    gone = dict.fromkeys(one.app for one in before if one.app not in apps)
+    gone = [app for app in before if app not in apps]
     publish(folder, settings.store)
     told = message("cli.indexed", settings.language, count=len(loaded), out=folder)
     return f"{told}\n{message('cli.index_without', settings.language, apps='、'.join(gone))}" if gone else told
