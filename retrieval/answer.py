@@ -57,15 +57,14 @@ def choose_quote(ranking: Ranking, ordinal: int, asked: Asked) -> tuple[int, int
     first, last = segment.unit_range(ordinal)
     if last - first == 1:
         return segment.units[first].start, segment.units[first].end
-    spread = float(ranking.unit_scores.std())
     sentences = segment.units[first + 1 : last]
     scores = ranking.unit_scores[first + 1 : last].astype(np.float64)
     if asked.wanted:
         for position, unit in enumerate(sentences):
             kinds = {fact.kind for fact in find_facts(segment.policy.text[unit.start : unit.end])}
-            scores[position] += FACT_BONUS * spread * (asked.wanted[0] in kinds)
+            scores[position] += FACT_BONUS * ranking.unit_spread * (asked.wanted[0] in kinds)
     best = int(np.argmax(np.round(scores, 4)))
-    near = scores > scores[best] - NEIGHBOUR_MARGIN * spread
+    near = scores > scores[best] - NEIGHBOUR_MARGIN * ranking.unit_spread
     begin = best - 1 if best > 0 and near[best - 1] else best
     end = best + 1 if best + 1 < len(sentences) and near[best + 1] else best
     return sentences[begin].start, sentences[end].end

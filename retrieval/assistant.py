@@ -288,6 +288,11 @@ class Assistant:
         return self._encoder
 
     @property
+    def limit(self) -> TimeLimit | None:
+        """Of the time that an answer may take; calls inside :meth:`~retrieval.limit.TimeLimit.wait` share it."""
+        return self._limit
+
+    @property
     def _segments(self) -> Mapping[str, Segment]:
         return self._view.segments
 

@@ -39,6 +39,8 @@ LEFT_OUT_WHEN_EMPTY = ("degraded", "instance")
 
 
 def _plain(value: object) -> object:
+    if value is None or isinstance(value, (str, int, float)):  # most are
+        return value
     if is_dataclass(value) and not isinstance(value, type):
         given = {f.name: getattr(value, f.name) for f in fields(value)}
         return {name: _plain(one) for name, one in given.items() if one or name not in LEFT_OUT_WHEN_EMPTY}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from contextvars import Context, ContextVar, copy_context
 from dataclasses import dataclass, field
 from functools import partial
@@ -66,25 +67,41 @@ class TimeLimit:
             if ending is not None and ending <= monotonic():  # left behind: nobody waits for the next one
                 raise self._took_longer()
             return call()
-        if (hanging := self.left_behind) >= self._most_left_behind:
-            raise TimedOutError(f"{hanging} calls hang that took longer than {self.seconds:g} seconds")
         seconds = self.seconds if ending is None else ending - monotonic()
         if seconds <= 0:
             raise self._took_longer()
+        begun = self._begin(call)
+        with suppress(TimeoutError):
+            begun.reply.exception(seconds)  # waits for it
+        return self._result(begun)
+
+    async def wait(self, call: Callable[[], _Result]) -> _Result:
+        """Be :meth:`run` for a coroutine: no thread of the caller's waits meanwhile.
+
+        A call runs on where its caller is cancelled, without being counted among those left behind.
+
+        :raises TimedOutError: as :meth:`run`.
+        """
+        import asyncio
+
+        begun = self._begin(call)
+        loop, ended = asyncio.get_running_loop(), asyncio.Event()
+
+        def tell(_: Future[_Result]) -> None:
+            with suppress(RuntimeError):  # the loop has ended before the call
+                loop.call_soon_threadsafe(ended.set)
+
+        begun.reply.add_done_callback(tell)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.seconds):
+                await ended.wait()
+        return self._result(begun)
+
+    def _begin(self, call: Callable[[], _Result]) -> _Call[_Result]:
+        if (hanging := self.left_behind) >= self._most_left_behind:
+            raise TimedOutError(f"{hanging} calls hang that took longer than {self.seconds:g} seconds")
         begun = _Call(call, copy_context())
         begun.context.run(_inside.set, True)
-        self._begin(begun)
-        try:
-            return begun.reply.result(seconds)
-        except TimeoutError:
-            with self._lock:
-                if begun.reply.done():  # at the last moment, or the call itself raised this
-                    return begun.reply.result()
-                begun.is_left_behind = True
-                self._left_behind += 1
-            raise self._took_longer() from None
-
-    def _begin(self, begun: _Call[Any]) -> None:
         with self._lock:
             given = self._idle.pop() if self._idle else None
         if given is None:
@@ -92,6 +109,16 @@ class TimeLimit:
             # No pool of the library's: it would wait for those that hang when the process ends.
             threading.Thread(target=self._work, args=(given,), name="answer", daemon=True).start()
         given.put(begun)
+        return begun
+
+    def _result(self, begun: _Call[_Result]) -> _Result:
+        """Return or raise what came of a call, or leave it behind."""
+        with self._lock:
+            if not begun.reply.done():
+                begun.is_left_behind = True
+                self._left_behind += 1
+                raise self._took_longer()
+        return begun.reply.result()
 
     def _work(self, given: SimpleQueue[_Call[Any]]) -> None:
         """Do what is given, one call after another, until none has come for a while."""

@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from corpus.lexicons import AppWords
 
@@ -55,8 +55,7 @@ def fold(text: str) -> str:
     return text.lower() if text.isascii() else "".join(map(_fold_char, text.translate(_simplified())))
 
 
-@dataclass(frozen=True)
-class Unit:
+class Unit(NamedTuple):
     """A run of Latin letters and digits, or one character of another script; ``start``/``end`` are offsets."""
 
     text: str

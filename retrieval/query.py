@@ -61,7 +61,7 @@ class Glossary:
     """Finds the concepts of the privacy domain in a question, in whichever words it puts them."""
 
     def __init__(self, terms: Sequence[Term]) -> None:
-        self._chinese: dict[str, list[tuple[str, int]]] = {}  # by the first character
+        self._chinese: dict[str, list[tuple[str, int]]] = {}  # by the first two characters
         self._english: dict[tuple[str, ...], int] = {}
         self._terms = tuple(terms)
         self.pinyin = PinyinReader((form for term in terms for form in term.zh), load_app_words().ordinary)
@@ -74,7 +74,7 @@ class Glossary:
                 if folded.isascii() and words:
                     self._english.setdefault(words, number)
                 elif len(folded) > 1:
-                    self._chinese.setdefault(folded[0], []).append((folded, number))
+                    self._chinese.setdefault(folded[:2], []).append((folded, number))
             for phrase in term.en:
                 if words := phrase_words(fold(phrase)):
                     self._english.setdefault(words, number)
@@ -83,8 +83,8 @@ class Glossary:
         """Return the concepts named in ``text``, each once, those with the longest wording first."""
         folded = fold(text)
         found: dict[int, int] = {}
-        for start, first in enumerate(folded):
-            for phrase, number in self._chinese.get(first, ()):
+        for start in range(len(folded) - 1):
+            for phrase, number in self._chinese.get(folded[start : start + 2], ()):
                 if folded.startswith(phrase, start):
                     found[number] = max(found.get(number, 0), 2 * len(phrase))
         for words in (content_words(folded), [stem(word) for word in _WORD.findall(folded)]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +55,11 @@ class Ranking:
     order: NDArray[np.int64]
     spread: float
 
+    @cached_property
+    def unit_spread(self) -> float:
+        """The standard deviation of ``unit_scores``."""
+        return float(self.unit_scores.std())
+
 
 def search_dense(segment: Segment, vector: FloatArray, *, sentence: float) -> tuple[FloatArray, FloatArray]:
     """Return the dense score of every clause and the cosine of every unit.
@@ -73,12 +79,16 @@ def search_lexical(segment: Segment, query: Query, *, expansion: float) -> Float
     nothing, so an English question over Chinese text is judged by its glossary words alone.
     """
     total = np.zeros(len(segment.clauses), dtype=np.float32)
-    bound = 0.0
-    for tokens, weight in ((query.tokens, 1.0), (query.expansions, expansion)):
-        for token in tokens:
-            clauses, scores = segment.lexical.matches(token)
-            total[clauses] += weight * scores
-            bound += weight * float(scores.max(initial=0.0))
+    weighed = [*((token, 1.0) for token in query.tokens), *((token, expansion) for token in query.expansions)]
+    found = [(*match, weight) for token, weight in weighed if len((match := segment.lexical.matches(token))[0])]
+    if not found:
+        return total
+    # All tokens at once: numpy takes as long for one of them.
+    counts = np.array([len(clauses) for clauses, _, _ in found])
+    weights = np.array([weight for _, _, weight in found], dtype=np.float32)
+    scores = np.concatenate([scores for _, scores, _ in found]) * weights.repeat(counts)
+    np.add.at(total, np.concatenate([clauses for clauses, _, _ in found]), scores)
+    bound = np.maximum.reduceat(scores, counts.cumsum() - counts).sum(dtype=np.float64)
     return total / np.float32(bound) if bound else total
 
 

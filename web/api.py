@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
-from anyio import to_thread
 from fastapi import APIRouter, FastAPI, Path, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
@@ -23,6 +22,7 @@ from web.openapi import describe
 from web.problems import (
     API_SUMMARY,
     AnswerFailedError,
+    answered,
     answering,
     damaged_index,
     make_problem,
@@ -86,13 +86,15 @@ def build_router(assistant: Assistant, readiness: Readiness) -> APIRouter:
             raise UnknownAppError(app, assistant.near_apps(app)) from exc
 
     @router.post("/api/v1/ask", response_model=Answer)
-    def ask(request: Request, body: AskBody) -> Response:
-        answer = partial(assistant.ask, body.question, app=body.app, history=body.turns(), top_k=body.top_k)
+    async def ask(request: Request, body: AskBody) -> Response:
+        def payload() -> dict[str, Any]:
+            return assistant.ask(body.question, app=body.app, history=body.turns(), top_k=body.top_k).to_dict()
+
+        answer = partial(answered, assistant, payload)
         if STREAM in request.headers.get("accept", ""):
             events = stream_answer(answer, detect_language(body.question), failure_language=request_language(request))
             return StreamingResponse(events, media_type=STREAM, headers=STREAM_HEADERS)
-        with answering():
-            return JSONResponse(answer().to_dict())
+        return JSONResponse(await answer())
 
     @router.post("/api/v1/search", response_model=list[Passage])
     def search(request: Request, body: SearchBody) -> Response:
@@ -217,30 +219,25 @@ def build_router(assistant: Assistant, readiness: Readiness) -> APIRouter:
 
 
 async def stream_answer(
-    ask: Callable[[], Answer], language: Language, *, failure_language: Language
+    answer: Callable[[], Awaitable[dict[str, Any]]], language: Language, *, failure_language: Language
 ) -> AsyncIterator[str]:
     """Give an answer as server-sent events: ``progress`` twice, then ``answer`` and ``done``, or else ``error``.
 
+    :param answer: makes it, as a dictionary (see :func:`web.problems.answered`).
     :param language: what the question is understood to be written in.
     :param failure_language: the language of a problem; the caller's, as everywhere in the API.
     """
-
-    def payload() -> dict[str, Any]:
-        with answering():
-            return ask().to_dict()
-
     yield server_event("progress", {"stage": "understood", "language": language})
     yield server_event("progress", {"stage": "search"})
     try:
-        # Not abandoned when the caller goes away: a search that still runs counts among the threads until it ends.
-        answer = await to_thread.run_sync(payload)
+        made = await answer()
     except AnswerFailedError:
         yield server_event("error", make_problem("failed", 500, failure_language).to_dict())
         return
     except UnavailableError as exc:
         yield server_event("error", unavailable(exc, failure_language).to_dict())
         return
-    yield server_event("answer", answer)
+    yield server_event("answer", made)
     yield server_event("done", {})
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from anyio import to_thread
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
@@ -27,7 +27,7 @@ from corpus.messages import message
 from index.errors import UnavailableError
 from retrieval.datatypes import Answer, Language
 from retrieval.question import detect_language
-from web.problems import AnswerFailedError, Problem, answering, make_problem, misfit, unavailable, unknown_app
+from web.problems import AnswerFailedError, Problem, answered, make_problem, misfit, unavailable, unknown_app
 from web.schema import Apps, AskBody, CompareQuestionBody, NoArguments, Passages, RequestBody, Rows, SearchBody
 
 if TYPE_CHECKING:
@@ -91,12 +91,8 @@ def build_server(assistant: Assistant) -> Server[Any]:
         if isinstance(body, SearchBody) and body.app is not None and not _is_covered(assistant, body.app):
             return _refuse(unknown_app(body.app, assistant.near_apps(body.app), language))
 
-        def run() -> dict[str, Any]:
-            with answering():
-                return tool.run(body)
-
         try:
-            result = await to_thread.run_sync(run)
+            result = await answered(assistant, partial(tool.run, body))
         except AnswerFailedError:
             return _refuse(make_problem("failed", 500, language))
         except UnavailableError as exc:

@@ -7,12 +7,13 @@ import logging
 import math
 import re
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from anyio import CancelScope, to_thread
 from starlette.responses import Response
 
 from corpus.messages import message
@@ -22,6 +23,8 @@ from web.logs import request_id
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
+
+    from retrieval import Assistant
 
 logger = logging.getLogger(__name__)
 
@@ -79,6 +82,7 @@ class IndexDamagedError(UnavailableError):
         super().__init__("a file of the index is damaged", retry_after=LONGEST_RETRY)
 
 
+_Result = TypeVar("_Result")
 _noted: ContextVar[list[str] | None] = ContextVar("problems", default=None)
 
 
@@ -116,6 +120,19 @@ def answering() -> Iterator[None]:
     except Exception as exc:  # noqa: BLE001 - all is raised again, without the message
         log_failure(exc)
         raise AnswerFailedError(type(exc).__name__) from None
+
+
+async def answered(assistant: Assistant, ask: Callable[[], _Result]) -> _Result:
+    """Return what ``ask`` returns, which asks ``assistant`` in a thread, within its time and :func:`answering`.
+
+    Whoever goes away is waited for: an answer that is being made counts among those of this process until it ends.
+    """
+    with answering():
+        if assistant.limit is None:
+            return await to_thread.run_sync(ask)
+        with CancelScope(shield=True):
+            answer = await assistant.limit.wait(ask)
+        return answer
 
 
 def damaged_index(exc: IndexMismatchError) -> IndexDamagedError:

@@ -51,6 +51,8 @@ COMMON_HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "x-frame-options": "SAMEORIGIN",
 }
+_COMMON = [(name.encode(), value.encode()) for name, value in COMMON_HEADERS.items()]
+_COMMON_NAMES = frozenset(name for name, _ in _COMMON)
 CLOSED_POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 READER_POLICY = f"{CLOSED_POLICY}; style-src 'self'; img-src 'self'"
 COMPARE_POLICY = f"{CLOSED_POLICY}; style-src 'self'; script-src 'self'; connect-src 'self'"
@@ -236,12 +238,14 @@ class GuardedSend:
         await self._send({**message, "body": b"" if self._method == "HEAD" else body})
 
     def _headers(self, body: bytes) -> list[tuple[bytes, bytes]]:
-        headers = MutableHeaders(raw=list(self._start["headers"]))
         # Gradio echoes any Origin with credentials; nobody else's page may read an answer here.
-        for name in [name for name in headers if name.startswith("access-control-")]:
-            del headers[name]
+        kept = [
+            (name, value)
+            for name, value in self._start["headers"]
+            if name not in _COMMON_NAMES and not name.startswith(b"access-control-")
+        ]
+        headers = MutableHeaders(raw=[*kept, *_COMMON])
         own_policy = headers.get("content-security-policy") if WIDGET_PATHS.fullmatch(self._path) else None
-        headers.update(COMMON_HEADERS)
         if self._path in EMBEDDED_PATHS:
             headers["cross-origin-resource-policy"] = "cross-origin"
             del headers["x-frame-options"]  # it knows one origin only; frame-ancestors takes its place

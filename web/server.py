@@ -74,6 +74,7 @@ def create_app(assistant: Assistant, settings: WebSettings) -> FastAPI:
     """Return the ASGI application: API, reader and chat page around ``assistant``, inside the security middleware."""
     from fastapi import FastAPI
     from fastapi.responses import Response
+    from fastapi.telemetry import TelemetryConfig
     from starlette.middleware.gzip import GZipMiddleware
     from starlette.routing import Route
 
@@ -94,7 +95,9 @@ def create_app(assistant: Assistant, settings: WebSettings) -> FastAPI:
     metrics = Metrics()
     metrics.watch(assistant)
     readiness = Readiness(assistant, on_result=metrics.note_ready)
-    app = FastAPI(title="Wentiao", openapi_url=None)
+    # By itself FastAPI would hand requests to whatever OpenTelemetry is set up around it; nothing leaves the machine.
+    telemetry = TelemetryConfig(tracing=False, metrics=False, logs=False, auto_configure=False)
+    app = FastAPI(title="Wentiao", openapi_url=None, telemetry=telemetry)
     app.state.metrics = metrics
     app.state.readiness = readiness
     app.include_router(build_router(assistant, readiness))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from typing import Any
 
 import pytest
@@ -30,6 +31,15 @@ def gate() -> Iterator[threading.Event]:
     gate.set()
 
 
+def wait(limit: TimeLimit, call: Callable[[], Any]) -> Any:
+    """Be :meth:`TimeLimit.wait` in a loop of its own: Playwright keeps one running in the thread of the tests."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(copy_context().run, asyncio.run, limit.wait(call)).result(LIMIT)
+
+
+BOTH = pytest.mark.parametrize("run", [TimeLimit.run, wait])
+
+
 def wait_until_free(limit: TimeLimit) -> None:
     pause = threading.Event()
     for _ in range(int(LIMIT * 1000)):
@@ -39,59 +49,86 @@ def wait_until_free(limit: TimeLimit) -> None:
     raise AssertionError(f"{limit.left_behind} calls are still there")
 
 
-def test_what_a_call_returns_or_raises_comes_back() -> None:
+@BOTH
+def test_what_a_call_returns_or_raises_comes_back(run: Any) -> None:
     limit = TimeLimit(LIMIT)
-    assert limit.run(lambda: 7) == 7
+    assert run(limit, lambda: 7) == 7
     with pytest.raises(KeyError, match="seven"):
-        limit.run(lambda: {}["seven"])
+        run(limit, lambda: {}["seven"])
     with pytest.raises(TimeoutError, match="its own"):
-        limit.run(lambda: (_ for _ in ()).throw(TimeoutError("its own")))
+        run(limit, lambda: (_ for _ in ()).throw(TimeoutError("its own")))
     assert limit.left_behind == 0
 
 
-def test_a_call_that_hangs_is_left_behind_and_forgotten_when_it_ends(gate: threading.Event) -> None:
+@BOTH
+def test_a_call_that_hangs_is_left_behind_and_forgotten_when_it_ends(gate: threading.Event, run: Any) -> None:
     limit = TimeLimit(SOON)
     with pytest.raises(TimedOutError, match=r"not answered within 0\.05 seconds") as told:
-        limit.run(gate.wait)
+        run(limit, gate.wait)
     assert told.value.retry_after == 30
     assert limit.left_behind == 1
-    assert limit.run(lambda: "the next is answered") == "the next is answered"
+    assert run(limit, lambda: "the next is answered") == "the next is answered"
     gate.set()
     wait_until_free(limit)
 
 
-def test_where_too_many_hang_the_next_is_refused_without_a_thread(gate: threading.Event) -> None:
+@BOTH
+def test_where_too_many_hang_the_next_is_refused_without_a_thread(gate: threading.Event, run: Any) -> None:
     limit = TimeLimit(SOON, most_left_behind=3)
     for _ in range(3):
         with pytest.raises(TimedOutError):
-            limit.run(gate.wait)
+            run(limit, gate.wait)
     before = threading.active_count()
     patient = TimeLimit(LIMIT, most_left_behind=3)
     patient._left_behind = 3
     for refusing in (limit, patient):
         with pytest.raises(TimedOutError, match="3 calls hang"):
-            refusing.run(gate.wait)
+            run(refusing, gate.wait)
     assert threading.active_count() == before
     gate.set()
     wait_until_free(limit)
-    assert limit.run(lambda: "again") == "again"
+    assert run(limit, lambda: "again") == "again"
 
 
-def test_a_call_inside_another_runs_in_its_thread_and_sees_its_context() -> None:
+def test_a_caller_that_is_cancelled_or_whose_loop_ends_breaks_nothing(gate: threading.Event) -> None:
+    limit = TimeLimit(LIMIT)
+
+    async def leave() -> None:
+        waiting = asyncio.create_task(limit.wait(gate.wait))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, leave()).result(LIMIT)
+    workers = [one for one in threading.enumerate() if one.name == "answer"]
+    assert limit.left_behind == 0
+    gate.set()
+    # The thread that nobody waits for ends its call and takes the next one.
+    while not limit._idle:
+        workers[0].join(0.001)
+    assert limit.run(threading.current_thread) in workers
+    assert limit.left_behind == 0
+
+
+@BOTH
+def test_a_call_inside_another_runs_in_its_thread_and_sees_its_context(run: Any) -> None:
     limit = TimeLimit(LIMIT)
     number.set(3)
-    names = limit.run(lambda: (threading.current_thread(), limit.run(threading.current_thread), number.get()))
+    names = run(limit, lambda: (threading.current_thread(), limit.run(threading.current_thread), number.get()))
     assert names[0] is names[1] and names[0] is not threading.current_thread()
     assert names[2] == 3
 
 
-def test_the_stages_of_a_call_are_recorded() -> None:
+@BOTH
+def test_the_stages_of_a_call_are_recorded(run: Any) -> None:
     def call() -> None:
         with stage("encode"):
             pass
 
     with recording() as times:
-        TimeLimit(LIMIT).run(call)
+        run(TimeLimit(LIMIT), call)
     assert list(times) == ["encode"]
 
 

@@ -31,6 +31,7 @@ from retrieval.datatypes import (
     Status,
     Turn,
 )
+from retrieval.limit import TimeLimit
 from retrieval.question import is_elliptical
 
 POLICIES = Path(__file__).parents[2] / "corpus" / "policies"
@@ -45,6 +46,8 @@ class FakeAssistant:
 
     Of several ``policies`` of one app the last is the current version.
     """
+
+    limit: TimeLimit | None = None
 
     def __init__(self, policies: Sequence[Policy] | None = None) -> None:
         policies = policies or load_policies([POLICIES])

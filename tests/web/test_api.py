@@ -19,7 +19,9 @@ from starlette.testclient import TestClient
 
 from corpus.messages import message
 from retrieval.datatypes import Turn
+from retrieval.limit import TimeLimit
 from web.api import stream_answer
+from web.problems import answered
 
 from .application import build_app
 from .fakes import FakeAssistant
@@ -405,9 +407,11 @@ class Waiting(FakeAssistant):
 
     def __init__(self) -> None:
         super().__init__()
+        self.asking = threading.Event()
         self.let = threading.Event()
 
     def ask(self, *args: Any, **options: Any) -> Any:
+        self.asking.set()
         self.let.wait(30)
         return super().ask(*args, **options)
 
@@ -457,29 +461,34 @@ def test_progress_leaves_before_the_answer_is_there() -> None:
     assert [read_events(chunk)[0][0] for chunk in chunks] == ["progress", "progress", "answer", "done"]
 
 
-def test_a_search_counts_among_the_threads_until_it_ends_though_its_caller_has_gone() -> None:
+@pytest.mark.parametrize("limit", [None, TimeLimit(25)])
+def test_a_caller_who_has_gone_is_counted_until_the_answer_that_is_being_made_ends(limit: TimeLimit | None) -> None:
     assistant = Waiting()
+    assistant.limit = limit
+    happened: list[str] = []
 
     async def read() -> None:
-        ask = partial(assistant.ask, QUESTION)
-        async for _ in stream_answer(ask, "zh", failure_language="zh"):
-            pass
+        answer = partial(answered, assistant, lambda: assistant.ask(QUESTION).to_dict())
+        try:
+            async for _ in stream_answer(answer, "zh", failure_language="zh"):
+                pass
+        finally:
+            happened.append("ended")
 
-    async def run() -> float:
-        limiter = anyio.to_thread.current_default_thread_limiter()
+    async def run() -> None:
         async with anyio.create_task_group() as group:
             group.start_soon(read)
-            while not limiter.borrowed_tokens:
+            while not assistant.asking.is_set():
                 await anyio.sleep(0)
             group.cancel_scope.cancel()
             with anyio.CancelScope(shield=True):
                 await anyio.sleep(0.1)
-                borrowed = limiter.borrowed_tokens
+                happened.append("let")
                 assistant.let.set()
-        return borrowed
 
     with ThreadPoolExecutor(1) as thread:  # Playwright keeps a loop running in this one once a page was tested
-        assert thread.submit(anyio.run, run).result(25) == 1
+        thread.submit(anyio.run, run).result(25)
+    assert happened == ["let", "ended"]
 
 
 def test_a_caller_who_goes_away_ends_the_stream() -> None:

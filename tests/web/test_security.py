@@ -13,7 +13,7 @@ from web.files import files_version
 from web.security import BODY_SECONDS, COMMON_HEADERS, MAX_BODY_BYTES, chat_policy
 from web.settings import Settings
 
-from .application import served
+from .application import build_app, served
 from .fakes import FakeAssistant
 
 QUESTION = {"question": "津心办怎么注销"}
@@ -253,3 +253,21 @@ def test_a_body_that_is_declared_too_large_is_refused_before_it_comes(declared: 
         told = b"".join(iter(lambda: one.recv(65536), b""))
     assert told.startswith(b"HTTP/1.1 413 ") and b"urn:wentiao:problem:body-too-large" in told
     assert b"connection: close" in told
+
+
+def test_no_request_is_told_to_the_telemetry_that_is_set_up_around_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    class Provider:
+        def __getattr__(self, name: str) -> None:
+            asked.append(name)
+
+    monkeypatch.setenv("FASTAPI_OTEL_AUTO_CONFIGURE", "true")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
+    app = build_app(FakeAssistant())
+    for getter in ("trace.get_tracer", "metrics.get_meter", "_logs.get_logger"):
+        monkeypatch.setattr(f"opentelemetry.{getter}_provider", Provider)
+    with TestClient(app) as client:
+        assert client.post("/api/v1/ask", json=QUESTION).status_code == 200
+        assert client.post("/api/v1/ask", json={"question": 1}).status_code == 422
+    assert asked == []
