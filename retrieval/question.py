@@ -6,6 +6,7 @@ import re
 from functools import cache
 from typing import Any, Literal
 
+from corpus.lexicons import load_app_words
 from retrieval.datatypes import Language
 
 _HAN = re.compile(r"[\u3400-\u9fff]")
@@ -127,7 +128,11 @@ def detect_language(text: str) -> Language:
     """
     han = _HAN.findall(text)
     words = _LATIN_WORD.findall(text)
-    english = sum(word.lower() in _ENGLISH_WORDS and not _reads_as_pinyin(word.lower()) for word in words)
+    likely = [word.lower() for word in words if not _reads_as_pinyin(word.lower())]
+    english = sum(word in _ENGLISH_WORDS for word in likely)
+    if any(word in _ENGLISH_WORDS and word != "app" for word in likely):  # an app is called one in Chinese too
+        ordinary = load_app_words().ordinary
+        english = sum(word in _ENGLISH_WORDS or word in ordinary for word in likely)
     # A word of three letters says about as much as one Chinese character of a question; an app's name is 2 to 6.
     if words and ((not han and (english or not _is_pinyin(words))) or (english >= 2 and len(words) * 2 > len(han))):
         return "en"

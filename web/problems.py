@@ -20,6 +20,7 @@ from corpus.messages import message
 from index.errors import IndexMismatchError, OverloadedError, StoreUnreachableError, TimedOutError, UnavailableError
 from retrieval.datatypes import Language, Payload
 from web.logs import request_id
+from web.schema import TurnBody
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -229,7 +230,11 @@ def misfit(errors: Sequence[Mapping[str, Any]], fields: Mapping[str, FieldInfo],
     reasons = {_place(error): _reason(error, language) for error in errors}
     separator = "; " if language == "en" else "；"
     told = separator.join(f"{place}: {why}" for place, why in reasons.items())
-    return make_problem("invalid", 422, language, problems=told, allowed=", ".join(fields))
+    if all(TURN_TAGS[0] in error["loc"] for error in errors):
+        allowed = ", ".join(f"history[].{name}" for name in TurnBody.model_fields)
+    else:
+        allowed = ", ".join(fields)
+    return make_problem("invalid", 422, language, problems=told, allowed=allowed)
 
 
 def _limit(error: Mapping[str, Any], fields: Mapping[str, FieldInfo], language: Language) -> Problem | None:

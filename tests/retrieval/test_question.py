@@ -31,6 +31,8 @@ from retrieval.question import (
         ("how do I close my account in 口袋证件照", "en"),
         ("會收集 IMEI 嗎", "zh-Hant"),
         ("App 会收集 IMEI 和 Cookie 吗", "zh"),
+        ("Can a child use 昶联?", "en"),
+        ("Can a 12-year-old register with 昶联?", "en"),
         ("SDK 收集什么", "zh"),
         ("jinxinban怎么销号", "zh"),
         ("zenme zhuxiao zhanghao", "zh"),
