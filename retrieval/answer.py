@@ -51,7 +51,7 @@ def choose_quote(ranking: Ranking, ordinal: int, asked: Asked) -> tuple[int, int
     """Return the span in the policy of what answers in clause ``ordinal``.
 
     That is the sentence with the best score, its vector's cosine and a bonus for a fact of the kind that is asked for,
-    and a sentence beside it that scores nearly as well.
+    and a sentence beside it that scores nearly as well or says yes or no to what is asked.
     """
     segment = ranking.segment
     first, last = segment.unit_range(ordinal)
@@ -65,6 +65,8 @@ def choose_quote(ranking: Ranking, ordinal: int, asked: Asked) -> tuple[int, int
             scores[position] += FACT_BONUS * ranking.unit_spread * (asked.wanted[0] in kinds)
     best = int(np.argmax(np.round(scores, 4)))
     near = scores > scores[best] - NEIGHBOUR_MARGIN * ranking.unit_spread
+    if asks_yes_no(asked.question, language=asked.language):
+        near |= [stance(segment.policy.text[unit.start : unit.end], asked.question) is not None for unit in sentences]
     begin = best - 1 if best > 0 and near[best - 1] else best
     end = best + 1 if best + 1 < len(sentences) and near[best + 1] else best
     return sentences[begin].start, sentences[end].end

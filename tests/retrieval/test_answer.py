@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from corpus.datatypes import Policy
@@ -92,6 +93,19 @@ def test_the_quote_holds_the_sentence_with_the_fact_that_is_wanted(segment):
     ranking, asked = look(segment, "电话是多少")
     begin, end = choose_quote(ranking, ordinal_of(segment, "加密技术"), asked)
     assert "我们的电话是400-800-1234。" in NESTED.text[begin:end]
+
+
+def test_the_quote_goes_on_to_the_sentence_that_says_yes_or_no(shelve):
+    told = ("语音输入时我们实时处理您的语音内容。", "我们不会保存您的语音。", "该功能可以随时关闭。")
+    [segment] = shelve([Policy("应用甲", f"一、收集\n{''.join(told)}")]).generation.segments
+    ordinal = ordinal_of(segment, told[0])
+    for question, quoted in (("会保存我的语音吗", told[0] + told[1]), ("语音内容怎么处理", told[0])):
+        ranking, asked = look(segment, question)
+        _, last = segment.unit_range(ordinal)
+        scores = np.full_like(ranking.unit_scores, 0.1)
+        scores[last - len(told)] = 0.9  # the first sentence is by far the nearest
+        begin, end = choose_quote(replace(ranking, unit_scores=scores), ordinal, asked)
+        assert segment.policy.text[begin:end] == quoted
 
 
 def test_facts_are_those_of_the_quote_and_of_the_kind_that_is_asked_for(segment):
