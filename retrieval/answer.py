@@ -15,7 +15,7 @@ from retrieval.facts import find_facts, select_facts
 from retrieval.gloss import Glosser
 from retrieval.query import Asked
 from retrieval.question import asks_for_list, asks_yes_no, stance
-from retrieval.search import Ranking
+from retrieval.search import Ranking, first_kinds
 
 TEXT_LENGTH = 160  # characters of a quote repeated in the answer's text: a few lines on a phone
 ENGLISH_TEXT_LENGTH = 400  # the same of its English, which takes two and a half times the characters
@@ -62,7 +62,7 @@ def choose_quote(ranking: Ranking, ordinal: int, asked: Asked) -> tuple[int, int
     if asked.wanted:
         for position, unit in enumerate(sentences):
             kinds = {fact.kind for fact in find_facts(segment.policy.text[unit.start : unit.end])}
-            scores[position] += FACT_BONUS * ranking.unit_spread * (asked.wanted[0] in kinds)
+            scores[position] += FACT_BONUS * ranking.unit_spread * (not kinds.isdisjoint(first_kinds(asked.wanted)))
     best = int(np.argmax(np.round(scores, 4)))
     near = scores > scores[best] - NEIGHBOUR_MARGIN * ranking.unit_spread
     if asks_yes_no(asked.question, language=asked.language):

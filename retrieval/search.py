@@ -35,6 +35,7 @@ WEIGHTS = Weights()
 FACT_CANDIDATES = 12  # best clauses in which the fact asked for is looked for
 # Kinds with a form of their own; data, organisations and menu paths stand in too many clauses to tell them apart.
 EXACT_KINDS: frozenset[FactKind] = frozenset(("phone", "email", "url", "time_limit", "address", "court", "age", "date"))
+CONTACT: frozenset[FactKind] = frozenset(("phone", "email"))
 CLAUSE_FACT_BONUS = 0.6  # standard deviations of dense score; 0.3 to 1.5 are alike on dev (docs/benchmarks.md)
 
 
@@ -108,6 +109,11 @@ def rank(segment: Segment, query: Query, vector: FloatArray, *, weights: Weights
     return Ranking(segment, dense, coverage, score, unit_scores, order, deviation or 1.0)
 
 
+def first_kinds(wanted: Sequence[FactKind]) -> frozenset[FactKind]:
+    """Return the kind of fact that is asked for first; of a phone and an e-mail address either will do."""
+    return CONTACT if CONTACT.issubset(wanted[:2]) else frozenset(wanted[:1])
+
+
 def prefer_facts(ranking: Ranking, wanted: Sequence[FactKind]) -> Ranking:
     """Return ``ranking`` with those of its best dozen raised that hold a fact of the exact kind asked for first.
 
@@ -115,9 +121,10 @@ def prefer_facts(ranking: Ranking, wanted: Sequence[FactKind]) -> Ranking:
     """
     if not wanted or wanted[0] not in EXACT_KINDS:
         return ranking
+    kinds = first_kinds(wanted)
     score = ranking.score.copy()
     for ordinal in ranking.order[:FACT_CANDIDATES]:
-        if any(fact.kind == wanted[0] for fact in find_facts(ranking.segment.clauses[ordinal].text)):
+        if any(fact.kind in kinds for fact in find_facts(ranking.segment.clauses[ordinal].text)):
             score[ordinal] += CLAUSE_FACT_BONUS * ranking.spread
     score = np.round(score, 3)
     return replace(ranking, score=score, order=np.argsort(-score, kind="stable"))

@@ -137,13 +137,17 @@ def test_merged_rankings_are_best_first_with_ties_by_clause_id(shelve):
     assert len(merge(rankings, top_k=100)) == 5
 
 
-def test_a_clause_that_holds_the_fact_asked_for_is_raised_and_nothing_else_moves(shipped):
+@pytest.mark.parametrize(
+    ("wanted", "kinds"),
+    [(("phone",), {"phone"}), (("email", "phone", "menu_path"), {"email", "phone"}), (("court", "email"), {"court"})],
+)
+def test_a_clause_that_holds_the_fact_asked_for_is_raised_and_nothing_else_moves(shipped, wanted, kinds):
     query, vector = make("客服电话是多少")
     for segment in shipped.generation.segments:
         first = rank(segment, query, vector)
-        second = prefer_facts(first, ("phone",))
+        second = prefer_facts(first, wanted)
         best = first.order[:FACT_CANDIDATES]
-        raised = [i for i in best if any(f.kind == "phone" for f in find_facts(segment.clauses[i].text))]
+        raised = [i for i in best if any(f.kind in kinds for f in find_facts(segment.clauses[i].text))]
         changed = np.flatnonzero(second.score != first.score).tolist()
         assert changed == sorted(raised)
         assert all(second.score[i] > first.score[i] for i in raised)
