@@ -56,25 +56,22 @@ class Neighbour:
 
 def search_exactly(query: Floats, top_k: int, segments: Collection[str], vectors: Vectors) -> list[Neighbour]:
     """Return the ``top_k`` nearest units of ``segments``, best first, ties by segment and unit."""
-    import faiss
-
     if not segments:
         return []
-    faiss.omp_set_num_threads(1)  # beside other threads its pool waits longer than it works
     names = list(segments)
-    scores, units, owners = [], [], []
-    for place, name in enumerate(names):
-        own = vectors(name)
-        best, where = faiss.knn(query[np.newaxis], own, min(top_k, len(own)), metric=faiss.METRIC_INNER_PRODUCT)
-        scores.append(best[0])
-        units.append(where[0])
-        owners.append(np.full(len(best[0]), place))
-    score, unit, owner = map(np.concatenate, (scores, units, owners))
+    # Row by row: equal vectors score the same wherever they stand. FAISS would keep a heap of every segment beside it.
+    scores = [np.vecdot(vectors(name), query) for name in names]
+    starts = np.cumsum([0, *map(len, scores)])
+    score = np.concatenate(scores)
     # All that ties with the last one stays, so that the names decide between them.
     count = min(top_k, len(score))
     least = np.partition(score, -count)[-count]
     kept = np.flatnonzero(score >= least)
-    found = [Neighbour(names[owner[at]], int(unit[at]), float(score[at])) for at in kept]
+    owners = np.searchsorted(starts, kept, side="right") - 1
+    found = [
+        Neighbour(names[owner], int(at - starts[owner]), float(score[at]))
+        for at, owner in zip(kept, owners, strict=True)
+    ]
     return best_first(found)[:top_k]
 
 
@@ -125,6 +122,7 @@ class ApproximateUnits:
         """
         import faiss
 
+        faiss.omp_set_num_threads(1)  # beside other threads its pool waits longer than it works
         parameters = faiss.SearchParametersIVF()
         parameters.nprobe = probed
         wanted = min(top_k * OVERFETCH, self.unit_count)
