@@ -14,7 +14,7 @@ from retrieval.datatypes import Citation, Fact, FactKind, Language, Passage
 from retrieval.facts import find_facts, select_facts
 from retrieval.gloss import Glosser
 from retrieval.query import Asked
-from retrieval.question import asks_for_list, asks_yes_no, stance
+from retrieval.question import asks_for_list, asks_yes_no, denies_all, stance
 from retrieval.search import Ranking, first_kinds
 
 TEXT_LENGTH = 160  # characters of a quote repeated in the answer's text: a few lines on a phone
@@ -51,22 +51,23 @@ def choose_quote(ranking: Ranking, ordinal: int, asked: Asked) -> tuple[int, int
     """Return the span in the policy of what answers in clause ``ordinal``.
 
     That is the sentence with the best score, its vector's cosine and a bonus for a fact of the kind that is asked for,
-    and a sentence beside it that scores nearly as well or says yes or no to what is asked.
+    and a sentence beside it that scores nearly as well, or denies of all data what is asked.
     """
     segment = ranking.segment
     first, last = segment.unit_range(ordinal)
     if last - first == 1:
         return segment.units[first].start, segment.units[first].end
     sentences = segment.units[first + 1 : last]
+    texts = [segment.policy.text[unit.start : unit.end] for unit in sentences]
     scores = ranking.unit_scores[first + 1 : last].astype(np.float64)
     if asked.wanted:
-        for position, unit in enumerate(sentences):
-            kinds = {fact.kind for fact in find_facts(segment.policy.text[unit.start : unit.end])}
+        for position, text in enumerate(texts):
+            kinds = {fact.kind for fact in find_facts(text)}
             scores[position] += FACT_BONUS * ranking.unit_spread * (not kinds.isdisjoint(first_kinds(asked.wanted)))
     best = int(np.argmax(np.round(scores, 4)))
     near = scores > scores[best] - NEIGHBOUR_MARGIN * ranking.unit_spread
-    if asks_yes_no(asked.question, language=asked.language):
-        near |= [stance(segment.policy.text[unit.start : unit.end], asked.question) is not None for unit in sentences]
+    if asks_yes_no(asked.question, language=asked.language) and stance(texts[best], asked.question) is None:
+        near |= [denies_all(text, asked.question) for text in texts]
     begin = best - 1 if best > 0 and near[best - 1] else best
     end = best + 1 if best + 1 < len(sentences) and near[best + 1] else best
     return sentences[begin].start, sentences[end].end

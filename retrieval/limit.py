@@ -76,9 +76,9 @@ class TimeLimit:
         return self._result(begun)
 
     async def wait(self, call: Callable[[], _Result]) -> _Result:
-        """Be :meth:`run` for a coroutine: no thread of the caller's waits meanwhile.
+        """Return or raise what ``call`` does, as :meth:`run` outside of another call; no thread waits for it meanwhile.
 
-        A call runs on where its caller is cancelled, without being counted among those left behind.
+        Where the caller is cancelled the call is left behind.
 
         :raises TimedOutError: as :meth:`run`.
         """
@@ -92,9 +92,14 @@ class TimeLimit:
                 loop.call_soon_threadsafe(ended.set)
 
         begun.reply.add_done_callback(tell)
-        with suppress(TimeoutError):
+        try:
             async with asyncio.timeout(self.seconds):
                 await ended.wait()
+        except TimeoutError:
+            pass
+        except asyncio.CancelledError:
+            self._leave(begun)
+            raise
         return self._result(begun)
 
     def _begin(self, call: Callable[[], _Result]) -> _Call[_Result]:
@@ -113,12 +118,17 @@ class TimeLimit:
 
     def _result(self, begun: _Call[_Result]) -> _Result:
         """Return or raise what came of a call, or leave it behind."""
+        if self._leave(begun):
+            raise self._took_longer()
+        return begun.reply.result()
+
+    def _leave(self, begun: _Call[Any]) -> bool:
+        """Leave a call behind unless it has ended; return whether it was left."""
         with self._lock:
             if not begun.reply.done():
                 begun.is_left_behind = True
                 self._left_behind += 1
-                raise self._took_longer()
-        return begun.reply.result()
+            return begun.is_left_behind
 
     def _work(self, given: SimpleQueue[_Call[Any]]) -> None:
         """Do what is given, one call after another, until none has come for a while."""

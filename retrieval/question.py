@@ -120,6 +120,31 @@ def _is_traditional(character: str) -> bool:
     return character not in _SHARED_FORMS and _converter().convert(character) != character
 
 
+_BORROWED = frozenset(  # of these, what stands in Chinese questions too
+    [
+        "account",
+        "app",
+        "close",
+        "collect",
+        "data",
+        "delete",
+        "in",
+        "info",
+        "information",
+        "off",
+        "on",
+        "permission",
+        "personal",
+        "phone",
+        "policy",
+        "privacy",
+        "share",
+        "stop",
+        "store",
+    ]
+)
+
+
 def detect_language(text: str) -> Language:
     """Return the language to answer in: ``en``, ``zh-Hant`` or ``zh``; blank and unknown scripts count as ``zh``.
 
@@ -130,7 +155,7 @@ def detect_language(text: str) -> Language:
     words = _LATIN_WORD.findall(text)
     likely = [word.lower() for word in words if not _reads_as_pinyin(word.lower())]
     english = sum(word in _ENGLISH_WORDS for word in likely)
-    if any(word in _ENGLISH_WORDS and word != "app" for word in likely):  # an app is called one in Chinese too
+    if any(word in _ENGLISH_WORDS and word not in _BORROWED for word in likely):
         ordinary = load_app_words().ordinary
         english = sum(word in _ENGLISH_WORDS or word in ordinary for word in likely)
     # A word of three letters says about as much as one Chinese character of a question; an app's name is 2 to 6.
@@ -710,6 +735,16 @@ _ACTS = tuple(
 )
 
 
+def _acts(question: str) -> list[str]:
+    """Return the policy's verbs for what ``question`` asks whether it is done."""
+    simplified = simplify(question)
+    return [verbs for words, verbs in _ACTS if words.search(simplified)]
+
+
+def _first_part(sentence: str) -> str:
+    return re.split("[,，;；。]", sentence, maxsplit=1)[0]
+
+
 def stance(sentence: str, question: str) -> Literal["yes", "no"] | None:
     """Return whether a policy sentence states that what is asked is done (``yes``) or is not (``no``).
 
@@ -723,11 +758,29 @@ def stance(sentence: str, question: str) -> Literal["yes", "no"] | None:
     denies, affirms = _DENIES.search(sentence), _AFFIRMS.search(sentence)
     if bool(denies) == bool(affirms):
         return None
-    asked = [verbs for words, verbs in _ACTS if words.search(simplify(question))]
-    said = re.split("[,，;；。]", sentence[denies.start() :])[0] if denies else sentence
-    if not any(re.search(verbs, said) for verbs in asked):
+    said = _first_part(sentence[denies.start() :]) if denies else sentence
+    if not any(re.search(verbs, said) for verbs in _acts(question)):
         return None
     return "no" if denies else "yes"
+
+
+_OF_ALL_DATA = re.compile(
+    r"(?:[您你]的?|用户的?|这些|该等?|上述|任何|前述|相关|此类|其|个人|原始)*(?:信息|数据|内容|资料|记录)?$"
+)
+
+
+def denies_all(sentence: str, question: str) -> bool:
+    """Tell whether a sentence denies what is asked of whatever data it is about, and names none in particular.
+
+    >>> denies_all("处理之后,不会保存您的数据。", "会保存语音吗"), denies_all("不会保存您的短信。", "会保存语音吗")
+    (True, False)
+    """
+    if stance(sentence, question) != "no" or (denies := _DENIES.search(sentence)) is None:
+        return False
+    denied = _first_part(sentence[denies.start() :])
+    return any(
+        _OF_ALL_DATA.match(denied, verb.end()) for verbs in _acts(question) for verb in re.finditer(verbs, denied)
+    )
 
 
 _LIST_ZH = re.compile(

@@ -38,7 +38,7 @@ from web.problems import (
 )
 from web.render import ask_buttons, render_turn
 from web.schema import MAX_HISTORY_TURNS, MAX_QUESTION_CHARACTERS, RequestBody
-from web.security import CALL_PATHS, path_below
+from web.security import CALL_PATHS, NO_TELEMETRY, path_below
 from web.suggestions import Suggestions, near_apps
 
 if TYPE_CHECKING:
@@ -328,6 +328,7 @@ def mount_chat(app: FastAPI, assistant: Assistant) -> None:
         app,
         build_chat(assistant),
         path="/",
+        app_kwargs={"telemetry": NO_TELEMETRY},
         i18n=_translations(),
         footer_links=[],
         run_history=False,

@@ -27,7 +27,7 @@ from corpus.messages import message
 from index.errors import UnavailableError
 from retrieval.datatypes import Answer, Language
 from retrieval.question import detect_language
-from web.problems import AnswerFailedError, Problem, answered, make_problem, misfit, unavailable, unknown_app
+from web.problems import AnswerFailedError, Problem, answered, answering, make_problem, misfit, unavailable, unknown_app
 from web.schema import Apps, AskBody, CompareQuestionBody, NoArguments, Passages, RequestBody, Rows, SearchBody
 
 if TYPE_CHECKING:
@@ -92,7 +92,11 @@ def build_server(assistant: Assistant) -> Server[Any]:
             return _refuse(unknown_app(body.app, assistant.near_apps(body.app), language))
 
         try:
-            result = await answered(assistant, partial(tool.run, body))
+            if isinstance(body, NoArguments):  # known already, and told while answers hang
+                with answering():
+                    result = tool.run(body)
+            else:
+                result = await answered(assistant, partial(tool.run, body))
         except AnswerFailedError:
             return _refuse(make_problem("failed", 500, language))
         except UnavailableError as exc:

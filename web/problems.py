@@ -53,7 +53,7 @@ REASONS = {
     "too_short": "empty",
     "literal_error": "choice",
 }
-TURN_TAGS = ("turn", "text")  # pydantic puts the kind of a turn into the place of an error
+HISTORY = "history"  # the field whose items are turns
 LONGEST_RETRY = 60  # seconds that anybody is told to wait; by then it is another load
 MAX_PLACE_CHARACTERS = 80  # a field that does not exist may have a name of any length
 
@@ -230,8 +230,8 @@ def misfit(errors: Sequence[Mapping[str, Any]], fields: Mapping[str, FieldInfo],
     reasons = {_place(error): _reason(error, language) for error in errors}
     separator = "; " if language == "en" else "；"
     told = separator.join(f"{place}: {why}" for place, why in reasons.items())
-    if all(TURN_TAGS[0] in error["loc"] for error in errors):
-        allowed = ", ".join(f"history[].{name}" for name in TurnBody.model_fields)
+    if all(_is_of_turn(error) for error in errors):
+        allowed = ", ".join(f"{HISTORY}[].{name}" for name in TurnBody.model_fields)
     else:
         allowed = ", ".join(fields)
     return make_problem("invalid", 422, language, problems=told, allowed=allowed)
@@ -247,7 +247,7 @@ def _limit(error: Mapping[str, Any], fields: Mapping[str, FieldInfo], language: 
             given, allowed = len(error["input"]), limits["max_length"]
             return make_problem(kind, 422, language, field=place, given=given, allowed=allowed)
         case "too_long":
-            kind = "history_too_long" if field == "history" else "too_many_apps"
+            kind = "history_too_long" if field == HISTORY else "too_many_apps"
             allowed = limits["max_length"]
             return make_problem(kind, 422, language, given=limits["actual_length"], allowed=allowed)
         case "greater_than_equal" | "less_than_equal":
@@ -263,4 +263,12 @@ def _reason(error: Mapping[str, Any], language: Language) -> str:
 
 
 def _place(error: Mapping[str, Any]) -> str:
-    return ".".join(str(part) for part in error["loc"] if part not in TURN_TAGS)[:MAX_PLACE_CHARACTERS]
+    place = error["loc"]
+    if place[0] == HISTORY and place[2:3]:  # pydantic names the kind of a turn after its number
+        place = (*place[:2], *place[3:])
+    return ".".join(map(str, place))[:MAX_PLACE_CHARACTERS]
+
+
+def _is_of_turn(error: Mapping[str, Any]) -> bool:
+    """Say whether what does not fit is a turn that is no text, or a field of one."""
+    return bool(error["loc"][0] == HISTORY and error["loc"][2:3] == ("turn",))

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from anyio import move_on_after
@@ -19,6 +20,9 @@ from web.language import negotiate_language
 from web.limits import Limiter
 from web.problems import API_SUMMARY, AnswerFailedError, log_failure, problem_response, whole_seconds
 from web.tokens import Tokens
+
+if TYPE_CHECKING:
+    from fastapi.telemetry import TelemetryConfig
 
 # A question of 500 characters with ten turns of history is under 25 KB of UTF-8; twice that leaves room for escapes.
 MAX_BODY_BYTES = 64 * 1024
@@ -43,6 +47,8 @@ MAX_HOST_CHARACTERS = 80  # of a wrong one in a problem
 EMBEDDED_PATHS = ("/widget.js", "/widget/frame")  # by other sites' pages; which ones, the frame's own policy says
 
 INLINE_SCRIPT = re.compile(rb"<script(?![^>]*\bsrc=)[^>]*>(.*?)</script>", re.DOTALL)
+# By itself FastAPI would hand requests to whatever OpenTelemetry is set up around it; nothing leaves the machine.
+NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 COMMON_HEADERS = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",

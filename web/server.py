@@ -24,7 +24,7 @@ from web.draining import DRAIN_SECONDS, draining
 from web.files import files_version
 from web.limits import Limiter, Rates
 from web.listening import LOOPBACK_HOSTS
-from web.security import SecurityMiddleware
+from web.security import NO_TELEMETRY, SecurityMiddleware
 from web.sites import Sites
 from web.tokens import Tokens
 
@@ -74,7 +74,6 @@ def create_app(assistant: Assistant, settings: WebSettings) -> FastAPI:
     """Return the ASGI application: API, reader and chat page around ``assistant``, inside the security middleware."""
     from fastapi import FastAPI
     from fastapi.responses import Response
-    from fastapi.telemetry import TelemetryConfig
     from starlette.middleware.gzip import GZipMiddleware
     from starlette.routing import Route
 
@@ -95,9 +94,7 @@ def create_app(assistant: Assistant, settings: WebSettings) -> FastAPI:
     metrics = Metrics()
     metrics.watch(assistant)
     readiness = Readiness(assistant, on_result=metrics.note_ready)
-    # By itself FastAPI would hand requests to whatever OpenTelemetry is set up around it; nothing leaves the machine.
-    telemetry = TelemetryConfig(tracing=False, metrics=False, logs=False, auto_configure=False)
-    app = FastAPI(title="Wentiao", openapi_url=None, telemetry=telemetry)
+    app = FastAPI(title="Wentiao", openapi_url=None, telemetry=NO_TELEMETRY)
     app.state.metrics = metrics
     app.state.readiness = readiness
     app.include_router(build_router(assistant, readiness))

@@ -95,17 +95,25 @@ def test_the_quote_holds_the_sentence_with_the_fact_that_is_wanted(segment):
     assert "我们的电话是400-800-1234。" in NESTED.text[begin:end]
 
 
-def test_the_quote_goes_on_to_the_sentence_that_says_yes_or_no(shelve):
-    told = ("语音输入时我们实时处理您的语音内容。", "我们不会保存您的语音。", "该功能可以随时关闭。")
-    [segment] = shelve([Policy("应用甲", f"一、收集\n{''.join(told)}")]).generation.segments
+@pytest.mark.parametrize(
+    ("told", "question", "quoted"),
+    [
+        (("语音输入时我们实时处理您的语音内容。", "我们不会保存您的数据。"), "会保存我的语音吗", 2),
+        (("语音输入时我们实时处理您的语音内容。", "我们不会保存您的数据。"), "语音内容怎么处理", 1),
+        (("读取通讯录后用于匹配好友。", "我们不会读取您的短信。"), "会读取通讯录吗", 1),  # another thing is denied
+        (("我们不会收集您的通讯录。", "我们会收集您的位置信息。"), "会收集我的通讯录吗", 1),
+        (("我们不会收集您的通讯录。", "我们不会收集您的信息。"), "会收集我的通讯录吗", 1),  # it says so by itself
+    ],
+)
+def test_the_quote_goes_on_to_the_sentence_that_denies_what_is_asked(shelve, told, question, quoted):
+    [segment] = shelve([Policy("应用甲", f"一、收集\n{''.join(told)}该功能可以随时关闭。")]).generation.segments
     ordinal = ordinal_of(segment, told[0])
-    for question, quoted in (("会保存我的语音吗", told[0] + told[1]), ("语音内容怎么处理", told[0])):
-        ranking, asked = look(segment, question)
-        _, last = segment.unit_range(ordinal)
-        scores = np.full_like(ranking.unit_scores, 0.1)
-        scores[last - len(told)] = 0.9  # the first sentence is by far the nearest
-        begin, end = choose_quote(replace(ranking, unit_scores=scores), ordinal, asked)
-        assert segment.policy.text[begin:end] == quoted
+    ranking, asked = look(segment, question)
+    _, last = segment.unit_range(ordinal)
+    scores = np.full_like(ranking.unit_scores, 0.1)
+    scores[last - 3] = 0.9  # the first sentence is by far the nearest
+    begin, end = choose_quote(replace(ranking, unit_scores=scores), ordinal, asked)
+    assert segment.policy.text[begin:end] == "".join(told[:quoted])
 
 
 def test_facts_are_those_of_the_quote_and_of_the_kind_that_is_asked_for(segment):

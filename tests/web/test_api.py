@@ -120,6 +120,8 @@ def test_searching_or_reading_an_unknown_app_is_a_problem_with_the_names_near_it
         ({"question": "a", "history": [5]}, "history.0: 应为一个问题，或含 question 与 app 的对象"),
         ({"question": "a", "history": ["b", {"q": 1}]}, "history.1.question: 缺少这个字段；history.1.q: 没有这个字段"),
         ({"question": "a", "lang": "zh"}, "lang: 没有这个字段"),
+        ({"question": "a", "turn": 1}, "turn: 没有这个字段"),
+        ({"question": "a", "text": "b"}, "text: 没有这个字段"),
     ],
 )
 def test_a_field_that_does_not_fit_is_named_with_those_allowed(

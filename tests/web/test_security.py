@@ -270,4 +270,6 @@ def test_no_request_is_told_to_the_telemetry_that_is_set_up_around_it(monkeypatc
     with TestClient(app) as client:
         assert client.post("/api/v1/ask", json=QUESTION).status_code == 200
         assert client.post("/api/v1/ask", json={"question": 1}).status_code == 422
+        assert client.get("/").status_code == 200
+        assert client.post("/gradio_api/run/predict", json={}).status_code == 422
     assert asked == []
