@@ -16,7 +16,7 @@ MAX_CLAUSE_TOKENS = 192  # of heading, lead-in and clause; 97 % of the clauses o
 
 def unit_rows(rows: Floats) -> Floats:
     """Return ``rows`` scaled to unit length; a row of zeros stays."""
-    lengths = np.linalg.norm(rows, axis=-1, keepdims=True)
+    lengths = np.sqrt(np.vecdot(rows, rows))[..., np.newaxis]
     return np.asarray(rows / np.where(lengths > 0, lengths, 1), dtype=np.float32)
 
 
