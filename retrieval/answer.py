@@ -60,17 +60,19 @@ def choose_quote(ranking: Ranking, ordinal: int, asked: Asked) -> tuple[int, int
     sentences = segment.units[first + 1 : last]
     texts = [segment.policy.text[unit.start : unit.end] for unit in sentences]
     scores = ranking.unit_scores[first + 1 : last].astype(np.float64)
-    if asked.wanted:
+    if wanted := first_kinds(asked.wanted):
         for position, text in enumerate(texts):
-            kinds = {fact.kind for fact in find_facts(text)}
-            scores[position] += FACT_BONUS * ranking.unit_spread * (not kinds.isdisjoint(first_kinds(asked.wanted)))
+            holds = any(fact.kind in wanted for fact in find_facts(text))
+            scores[position] += FACT_BONUS * ranking.unit_spread * holds
     best = int(np.argmax(np.round(scores, 4)))
-    near = scores > scores[best] - NEIGHBOUR_MARGIN * ranking.unit_spread
-    if asks_yes_no(asked.question, language=asked.language) and stance(texts[best], asked.question) is None:
-        near |= [denies_all(text, asked.question) for text in texts]
-    begin = best - 1 if best > 0 and near[best - 1] else best
-    end = best + 1 if best + 1 < len(sentences) and near[best + 1] else best
-    return sentences[begin].start, sentences[end].end
+    least = scores[best] - NEIGHBOUR_MARGIN * ranking.unit_spread
+    is_open = asks_yes_no(asked.question, language=asked.language) and stance(texts[best], asked.question) is None
+    beside = [place for place in (best - 1, best + 1) if 0 <= place < len(texts)]
+    quoted = [
+        best,
+        *(one for one in beside if scores[one] > least or (is_open and denies_all(texts[one], asked.question))),
+    ]
+    return sentences[min(quoted)].start, sentences[max(quoted)].end
 
 
 def list_span(segment: Segment, ordinal: int) -> tuple[int, int, int] | None:
