@@ -148,10 +148,8 @@ _DATE = re.compile(
 
 def _time_limits(text: str) -> Iterator[tuple[int, int]]:
     for found in _LIMIT.finditer(text):
-        start, end = found.span()
-        start += len(found.group()) - len(found.group().lstrip())
-        if not _NOT_A_LIMIT.search(text[start:end]):
-            yield start, end
+        if not _NOT_A_LIMIT.search(found.group().strip()):
+            yield found.span()
 
 
 # -- Names of places and bodies ---------------------------------------------------------------------------------------
@@ -196,7 +194,7 @@ def _courts(text: str) -> Iterator[tuple[int, int]]:
         leads = [lead.end() for lead in _COURT_LEAD.finditer(name) if len(name) - lead.end() >= 4]
         name = name[leads[-1] :] if leads else name
         if _COURT_NAME.search(name) and "最高" not in name:
-            yield found.start() - len(name.lstrip()), found.end()
+            yield found.start() - len(name), found.end()
 
 
 def _addresses(text: str) -> Iterator[tuple[int, int]]:
@@ -300,11 +298,11 @@ def _enumerations(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     tail = next((t.start() for t in _DATA_TAIL.finditer(chunk, joints[-1].end()) if t.start() > joints[-1].end()), None)
     stop = next((t.start() for t in re.finditer(r"等", chunk[first:])), None)
     finish = min(len(chunk) if tail is None else tail, len(chunk) if stop is None else first + stop)
-    listed = chunk[begin:finish].rstrip()
+    listed = chunk[begin:finish].strip()
     parts = [part for part in _DATA_JOINT.split(listed) if part.strip()]
     worded = sum(bool(_DATA_WORD.search(part)) for part in parts)
     if len(parts) >= 2 and 2 * worded >= len(parts) and not _DATA_VERB.search(listed):
-        yield start + begin, start + begin + len(listed)
+        yield start + begin, start + finish
 
 
 # -- All kinds --------------------------------------------------------------------------------------------------------
@@ -323,11 +321,17 @@ def _facts_in(text: str) -> tuple[FactSpan, ...]:
     found: list[FactSpan] = []
     taken = bytearray(len(text))
     for kind, spans in _spans_by_kind(text):
-        for start, end in spans:
-            if not any(taken[start:end]):
+        for start, end in (_without_margins(text, *span) for span in spans):
+            if start < end and not any(taken[start:end]):
                 found.append(FactSpan(kind, start, end))
                 taken[start:end] = b"\1" * (end - start)
     return tuple(sorted(found, key=lambda fact: (fact.start, fact.end)))
+
+
+def _without_margins(text: str, start: int, end: int) -> tuple[int, int]:
+    """Return the span without the white space at its two ends."""
+    found = text[start:end]
+    return end - len(found.lstrip()), start + len(found.rstrip())
 
 
 def _spans_by_kind(text: str) -> Iterator[tuple[FactKind, list[tuple[int, int]]]]:

@@ -36,6 +36,15 @@ def test_a_menu_path_is_lifted_in_every_print(text: str, path: str) -> None:
     assert found(text, "menu_path") == [path]
 
 
+@pytest.mark.parametrize("margin", ["\r", " ", "\u3000", "\x1c", "\x85"])
+def test_no_fact_begins_or_ends_with_white_space(margin: str) -> None:
+    data, limit = "手机号码、身份证号", "15个工作日内"
+    assert found(f"我们收集{margin}{data}{margin}等信息。", "data_types") == [data]
+    assert found(f"{margin}{data}{margin}。", "data_types") == [data]
+    assert found(f"最迟{margin}{limit}{margin}回复", "time_limit") in ([limit], [f"最迟{margin}{limit}"])
+    assert found(f"由{margin}北京市海淀区人民法院{margin}管辖", "court") == ["北京市海淀区人民法院"]
+
+
 @pytest.mark.parametrize(
     "text",
     [
