@@ -136,7 +136,7 @@ def whole(text: str) -> None:
 
 @pytest.mark.faults
 def test_every_text_is_parsed_whole(amount: Callable[[int, int], int]) -> None:
-    @settings(max_examples=amount(250, 40_000), deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=amount(250, 60_000), deadline=None, suppress_health_check=list(HealthCheck))
     @given(policies)
     def parse(text: str) -> None:
         whole(text)
@@ -146,7 +146,7 @@ def test_every_text_is_parsed_whole(amount: Callable[[int, int], int]) -> None:
 
 @pytest.mark.faults
 def test_bytes_are_decoded_or_refused_and_markdown_loses_no_word(amount: Callable[[int, int], int]) -> None:
-    @settings(max_examples=amount(150, 20_000), deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=amount(150, 30_000), deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.one_of(policies.map(str.encode), st.binary(max_size=300), policies.map(lambda t: t.encode("gb18030"))))
     def decode(data: bytes) -> None:
         try:
@@ -163,7 +163,7 @@ def test_bytes_are_decoded_or_refused_and_markdown_loses_no_word(amount: Callabl
 
 @pytest.mark.faults
 def test_two_versions_of_any_text_can_be_compared(amount: Callable[[int, int], int]) -> None:
-    @settings(max_examples=amount(40, 5_000), deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=amount(40, 8_000), deadline=None, suppress_health_check=list(HealthCheck))
     @given(policies, policies)
     def compare(old: str, new: str) -> None:
         one, other = (Policy(app="甲", text=text) for text in (old, new))

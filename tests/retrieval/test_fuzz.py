@@ -107,7 +107,7 @@ def anyone(request: pytest.FixtureRequest, shipped: Shelf) -> Assistant:
 
 @pytest.mark.faults
 def test_any_question_is_answered_or_declined(anyone: Assistant, amount: Callable[[int, int], int]) -> None:
-    @settings(max_examples=amount(60, 20_000), deadline=None, suppress_health_check=QUIET)
+    @settings(max_examples=amount(60, 30_000), deadline=None, suppress_health_check=QUIET)
     @given(text, app, history, st.integers(1, 50))
     def ask(question: str, app: str | None, history: Sequence[Turn | str], top_k: int) -> None:
         answer = anyone.ask(question, app=app, history=history, top_k=top_k)
@@ -122,7 +122,7 @@ def test_any_question_is_answered_or_declined(anyone: Assistant, amount: Callabl
 
 @pytest.mark.faults
 def test_any_query_is_searched_and_compared(assistant: Assistant, amount: Callable[[int, int], int]) -> None:
-    @settings(max_examples=amount(40, 10_000), deadline=None, suppress_health_check=QUIET)
+    @settings(max_examples=amount(40, 20_000), deadline=None, suppress_health_check=QUIET)
     @given(text, app, st.lists(st.one_of(st.sampled_from(APPS), st.text(max_size=8)), max_size=4), st.integers(1, 2000))
     def search(query: str, app: str | None, apps: list[str], top_k: int) -> None:
         try:

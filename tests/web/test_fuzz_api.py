@@ -58,7 +58,7 @@ def client(shipped: Shelf) -> Any:
 @pytest.mark.faults
 @pytest.mark.parametrize("path", ["/api/v1/ask", "/api/v1/search", "/api/v1/compare"])
 def test_any_json_is_answered_or_refused(client: TestClient, path: str, amount: Callable[[int, int], int]) -> None:
-    @settings(max_examples=amount(60, 8_000), deadline=None, suppress_health_check=QUIET)
+    @settings(max_examples=amount(60, 12_000), deadline=None, suppress_health_check=QUIET)
     @given(bodies)
     def post(body: object) -> None:
         sent = client.post(path, content=json.dumps(body), headers={"content-type": "application/json"})
@@ -72,7 +72,7 @@ def test_any_json_is_answered_or_refused(client: TestClient, path: str, amount: 
 def test_any_bytes_under_any_name_are_answered_or_refused(
     client: TestClient, amount: Callable[[int, int], int]
 ) -> None:
-    @settings(max_examples=amount(60, 8_000), deadline=None, suppress_health_check=QUIET)
+    @settings(max_examples=amount(60, 12_000), deadline=None, suppress_health_check=QUIET)
     @given(st.sampled_from(("ask", "search", "compare")), st.binary(max_size=200), st.sampled_from(CONTENT_TYPES))
     def post(path: str, data: bytes, kind: str) -> None:
         sent = client.post(f"/api/v1/{path}", content=data, headers={"content-type": kind})
@@ -85,7 +85,7 @@ def test_any_bytes_under_any_name_are_answered_or_refused(
 def test_any_address_below_the_api_is_answered_or_refused(
     client: TestClient, amount: Callable[[int, int], int]
 ) -> None:
-    @settings(max_examples=amount(80, 8_000), deadline=None, suppress_health_check=QUIET)
+    @settings(max_examples=amount(80, 12_000), deadline=None, suppress_health_check=QUIET)
     @given(
         st.sampled_from(("api/v1/policies/", "api/v1/clauses/", "api/v1/profile?app=", "read/", "cited/")),
         st.one_of(
