@@ -1,8 +1,9 @@
 """What each part of the search is worth: ``python -m evaluation ablation [--model FOLDER] [--parts]``.
 
 Encodes the dev policies with several texts a clause and scores every mix on the dev questions, app given; with
-``--parts``, scores what ships with each part alone and with each part left out. The tables that chose what ships are
-kept in docs/benchmarks.md.
+``--parts``, scores what ships with each part alone and with each part left out, and counts how often what is printed
+tells whether a question for nothing but a contact is answerable (``retrieval.decide.judge_bare``). The tables that
+chose what ships are kept in docs/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import hashlib
 import itertools
 import logging
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,6 +35,8 @@ from index.segment import Segment
 from index.store import build_index, open_generation
 from index.units import Unit, clause_units, lexical_texts
 from retrieval.apps import AppResolver
+from retrieval.datatypes import FactKind
+from retrieval.facts import find_facts
 from retrieval.query import Asked, Glossary
 from retrieval.rerank import Reranker, load_reranker, prefer_answers
 from retrieval.search import WEIGHTS, Ranking, Weights, prefer_facts, rank
@@ -118,7 +122,7 @@ def by_parts(reranker: Reranker) -> dict[str, Ranker]:
     def both(weights: Weights = WEIGHTS, *, facts: bool = True) -> Ranker:
         def ranker(segment: Segment, one: Ready) -> Ranking:
             ranking = by_mix(weights)(segment, one)
-            ranking = prefer_facts(ranking, one.asked.wanted) if facts else ranking
+            ranking = prefer_facts(ranking, one.asked) if facts else ranking
             return prefer_answers(ranking, reranker.judge(one.encoded, ranking))
 
         return ranker
@@ -128,7 +132,7 @@ def by_parts(reranker: Reranker) -> dict[str, Ranker]:
         return replace(ranking, order=np.argsort(-ranking.coverage, kind="stable"))
 
     def second(segment: Segment, one: Ready) -> Ranking:
-        ranking = prefer_facts(by_mix(WEIGHTS)(segment, one), one.asked.wanted)
+        ranking = prefer_facts(by_mix(WEIGHTS)(segment, one), one.asked)
         judgement = reranker.judge(one.encoded, ranking)
         judged = judgement.ordinals[np.argsort(-judgement.answers, kind="stable")]
         return replace(ranking, order=np.concatenate([judged, ranking.order[len(judged) :]]))
@@ -143,8 +147,27 @@ def by_parts(reranker: Reranker) -> dict[str, Ranker]:
         "without BM25": both(replace(WEIGHTS, lexical=0.0)),
         "without glossary": both(replace(WEIGHTS, expansion=0.0)),
         "without facts": both(facts=False),
-        "without the second stage": lambda segment, one: prefer_facts(by_mix(WEIGHTS)(segment, one), one.asked.wanted),
+        "without the second stage": lambda segment, one: prefer_facts(by_mix(WEIGHTS)(segment, one), one.asked),
     }
+
+
+def count_printed(questions: Sequence[Question], policies: Sequence[Policy]) -> Counter[tuple[bool, bool]]:
+    """Return how many questions want nothing but a contact: by whether one is printed, and whether the gold answers."""
+    understood = understand_all(
+        [question.question for question in questions],
+        AppResolver(policies, load_known_apps()),
+        Glossary(load_glossary()),
+    )
+    printed: dict[str, set[FactKind]] = {}
+    texts = {policy.app: policy.text for policy in policies}
+    counted: Counter[tuple[bool, bool]] = Counter()
+    for question, asked in zip(questions, understood, strict=True):
+        if asked.is_bare:
+            if question.app not in printed:
+                clauses = parse_policy(Policy(question.app, texts[question.app])).clauses
+                printed[question.app] = {fact.kind for clause in clauses for fact in find_facts(clause.text)}
+            counted[not printed[question.app].isdisjoint(asked.wanted), question.answerable] += 1
+    return counted
 
 
 def score_ranker(segments: dict[str, Segment], ready: Sequence[Ready], ranker: Ranker) -> dict[str, float]:
@@ -190,6 +213,9 @@ def main(arguments: Sequence[str]) -> int:
         segments = {segment.policy.app: segment for segment in generation.segments}
         for part, ranker in by_parts(reranker).items():
             _write_row(out, "as it ships", part, score_ranker(segments, ready, ranker))
+        asked = [*questions, *load_questions(options.data / "questions" / "train")]
+        for (printed, answerable), count in sorted(count_printed(asked, load_policies(folders)).items()):
+            out.write(f"contact printed: {printed!s:5}  answerable: {answerable!s:5}  {count:4}\n")
         return 0
     for name, context in CONTEXTS.items():
         segments = {policy.app: make_segment(policy, context, encoder, options.cache) for policy in policies}

@@ -26,7 +26,7 @@ from index.encoder import Encoder, load_encoder
 from index.segment import Segment
 from index.store import build_index, open_generation
 from retrieval.apps import AppResolver
-from retrieval.decide import FEATURES, answer_features
+from retrieval.decide import FEATURES, answer_features, judge_bare
 from retrieval.query import Asked, Glossary
 from retrieval.question import split_parts
 from retrieval.rerank import Reranker, load_reranker, rank_twice
@@ -82,6 +82,8 @@ def fit_answers(
         segment = segments[question.app]
         [encoded] = encoder.encode_queries([one.query.text])
         ranking, judgement = rank_twice(segment, one, encoded, reranker)
+        if judge_bare(ranking, one) is not None:
+            continue
         best = segment.clauses[int(ranking.order[0])]
         gold = find_gold_spans(segment.policy.text, question.evidence)
         rows.append(answer_features(ranking, one, judgement))

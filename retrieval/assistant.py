@@ -23,7 +23,7 @@ from retrieval.answer import answer_line, cite, distinct, facts_of, passage_of, 
 from retrieval.apps import AppResolver, Resolution
 from retrieval.cells import Sounding
 from retrieval.datatypes import MAX_ROWS, Answer, Citation, Fact, Language, Passage, Profile, Row, Turn
-from retrieval.decide import Decision, answer_features, load_decision
+from retrieval.decide import Decision, answer_features, judge_bare, load_decision
 from retrieval.degraded import collecting, doing_without, in_order, note_failed
 from retrieval.gloss import Glosser
 from retrieval.limit import TimeLimit
@@ -714,7 +714,7 @@ class Assistant:
         with stage("rank_again"):
             ranking = rank(segment, asked.query, encoded.vector)
             with doing_without("facts"):
-                ranking = prefer_facts(ranking, asked.wanted)
+                ranking = prefer_facts(ranking, asked)
             if self._reranker is not None:
                 with doing_without("second_stage"):
                     judgement = self._reranker.judge(encoded, ranking)
@@ -724,6 +724,8 @@ class Assistant:
     def _judge(self, segment: Segment, sought: Sought) -> Verdict:
         ranking, judgement = self._rank(segment, sought)
         with stage("decide"):
+            if settled := _without_facts(lambda asked: judge_bare(ranking, asked), sought[0]):
+                return Verdict(sought[0], ranking, *settled)
             features = _without_facts(lambda asked: answer_features(ranking, asked, judgement), sought[0])
             failed = judgement is None and self._reranker is not None
             return Verdict(sought[0], ranking, *self._decision.judge_answer(features, second_stage_failed=failed))
@@ -850,7 +852,7 @@ def _without_facts(make: Callable[[Asked], _Result], asked: Asked) -> _Result:
     """Return what ``make`` makes of a question; where it breaks, what it makes of one that asks for no fact."""
     with doing_without("facts"):
         return make(asked)
-    return make(replace(asked, wanted=()))
+    return make(replace(asked, wanted=(), is_bare=False))
 
 
 def _cite(verdict: Verdict, ordinal: int) -> Citation:

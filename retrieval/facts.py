@@ -161,6 +161,7 @@ _REGION = (
 )
 _COURT_LEAD = re.compile(r"向|由|至|到|交|应当?|有权将|可以|提请|(?<!所)在|选择")
 _COURT_NAME = re.compile(rf"(?:{_REGION}).*(?:人民|知识产权|互联网)$|[市区县]人民$|(?:所在|住所|履行|签订|注册)地|管辖")
+_COURT_OF_A_PLACE = re.compile(rf"(?:{_REGION})|[市区县]人民")
 _COURT_BREAK = re.compile(rf"[^{_CJK}\x20]")
 _COURT_REACH = 24
 _ADDRESS = re.compile(rf"(?:中国)?(?:(?:{_REGION})|[{_CJK}]{{2,3}}市)[{_CJK}A-Za-z0-9\-－—#()（）·\x20]{{4,60}}+")
@@ -195,6 +196,11 @@ def _courts(text: str) -> Iterator[tuple[int, int]]:
         name = name[leads[-1] :] if leads else name
         if _COURT_NAME.search(name) and "最高" not in name:
             yield found.start() - len(name), found.end()
+
+
+def is_vague(kind: FactKind, text: str) -> bool:
+    """Say whether a fact tells less than others of its kind may: a court without a place, as in 有管辖权的法院."""
+    return kind == "court" and _COURT_OF_A_PLACE.search(text) is None
 
 
 def _addresses(text: str) -> Iterator[tuple[int, int]]:
@@ -390,7 +396,7 @@ _WANTED_ZH: tuple[tuple[FactKind, str], ...] = (
     ),
 )
 _WANTED_EN: tuple[tuple[FactKind, str], ...] = (
-    ("court", r"\bcourts?\b|\bsue\b|lawsuit|jurisdiction"),
+    ("court", r"\bcourts?\b|(?<!you )\bsue\b|lawsuit|jurisdiction"),
     ("email", r"e-?mail|contact|get in touch|reach (?:you|them|someone|out)|write to|complain"),
     (
         "phone",
@@ -447,6 +453,50 @@ def wanted_kinds(question: str, language: str) -> tuple[FactKind, ...]:
         question = simplify(question)
     table = _WANTED_EN if language == "en" else _WANTED_ZH
     return tuple(kind for kind, pattern in table if re.search(pattern, question.lower()))
+
+
+# A question of nothing but these words, and what makes a question of them, asks for the contact itself; why it is asked
+# for (为什么要电话), or what is done with it, is another question.
+_NAMED_ZH: tuple[tuple[FactKind, str], ...] = (
+    ("email", r"(?:电子)?邮[箱件](?:地址)?|电邮|信箱|e-?mail"),
+    ("phone", r"电话|热线|(?:哪个|什么|多少)号"),
+    ("court", r"法院|管辖权?|打官司|起诉|诉讼"),
+    ("address", r"(?:公司|注册|办公|通[讯信]|邮寄|联系|详细)地址|总部"),
+)
+_NAMED_EN: tuple[tuple[FactKind, str], ...] = (
+    ("email", r"\be-?mail(?: address(?:es)?)?\b"),
+    ("phone", r"\b(?:tele)?phone\b|\b(?:hot|help)[ -]?line\b|\b(?:service|contact|support) numbers?\b"),
+    ("court", r"\bcourts?\b|(?<!you )\bsue\b|\blawsuits?\b|\bjurisdiction\b"),
+    ("address", r"\b(?:postal|mailing|street|registered|office|company) address(?:es)?\b|\bheadquarters?\b"),
+)
+_BESIDE_ZH = re.compile(
+    r"客服|客户|人工|官方|服务|公司|运营[者方]|联系|投诉|举报|反馈|咨询|隐私|个人信息保护|数据保护|争议|纠纷|解决|发生|问题"
+    r"|负责人|专员|专门|部门|团队|你们|他们|我(?=[要想应该能可])|号码?|所在地?|请问|告诉|一下|致电|寄信?|写信|应?该|可以|能"
+    r"|(?<![你他]们)(?:拨打?|打|找|发|想)|要(?=[你他]们|客服|公司|联系|投诉|举报|反馈|咨询|打|找|发|写|寄|问)|用(?=哪|什么)"
+    r"|有|没有|是|为(?!什么|啥|何)|多少|什么|啥|哪[个里儿家]?|几|怎么|如何|谁|在|到|去|归|由|向|的|和|与|或者?|以及|吗|呢"
+    r"|啊|呀|那么?|[\s\W_]"
+)
+_BESIDE_EN = re.compile(
+    r"\b(?:what|which|where|who(?! (?:ha[sv]e?|can have))|whom|how|is|are|there|the|an?|i|you|they|your|their|does|can"
+    r"|could|should|would|(?<!you )(?<!they )(?:do|want|give|get|call|ring|reach|write|mail|contacts?|use)|have|has|in"
+    r"|touch|customers?|services?|support|privacy|complain|complaints?|questions?|issues?|disputes?|data|protection|officer"
+    r"|team|company|operators?|legal|to|for|about|of|at|on|by|with|and|or|numbers?|please|s)\b|[\s\W_]"
+)
+
+
+def named_kinds(question: str, language: str) -> tuple[FactKind, ...]:
+    """Return the contacts that ``question`` asks for if it asks for nothing else, as 客服电话是多少 does; else none."""
+    if language == "zh-Hant":
+        question = simplify(question)
+    table, beside = (_NAMED_EN, _BESIDE_EN) if language == "en" else (_NAMED_ZH, _BESIDE_ZH)
+    found: list[FactKind] = []
+    rest = question.lower()
+    for kind, pattern in table:
+        rest, count = re.subn(pattern, " ", rest)
+        found += [kind] * (count > 0)
+    if re.fullmatch(r"\W*(?:电话|邮箱|(?:tele)?phone|e-?mail)\W*", question.lower()):
+        return ()  # it may as well be the data that is collected
+    return tuple(found) if not beside.sub("", rest) else ()
 
 
 _UNMISTAKABLE: tuple[FactKind, ...] = ("menu_path", "phone", "email", "time_limit")

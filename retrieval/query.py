@@ -10,7 +10,7 @@ from functools import cache
 from corpus.lexicons import Term, load_app_words
 from index.lexical import fold, tokenize
 from retrieval.datatypes import FactKind, Language
-from retrieval.facts import wanted_kinds
+from retrieval.facts import named_kinds, wanted_kinds
 from retrieval.pinyin import PinyinReader
 from retrieval.question import detect_language
 
@@ -115,13 +115,17 @@ def _tokens_of_form(form: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Asked:
-    """A question as understood: its own words without the app, its language, its query, the kinds of fact it wants."""
+    """A question as understood: its own words without the app, its language, its query, the kinds of fact it wants.
+
+    ``is_bare`` says that it wants nothing but these.
+    """
 
     question: str
     language: Language
     query: Query
     wanted: tuple[FactKind, ...]
     concept_count: int
+    is_bare: bool = False
 
 
 def understand(text: str, language: Language, glossary: Glossary) -> Asked:
@@ -133,4 +137,6 @@ def understand(text: str, language: Language, glossary: Glossary) -> Asked:
     if read != text:
         text, language = read, detect_language(read) if language == "en" else language
     concepts = glossary.find(text)
-    return Asked(text, language, make_query(text, concepts), wanted_kinds(text, language), len(concepts))
+    named = named_kinds(text, language)
+    wanted = named or wanted_kinds(text, language)
+    return Asked(text, language, make_query(text, concepts), wanted, len(concepts), is_bare=bool(named))

@@ -124,7 +124,7 @@ def rank_twice(
     segment: Segment, asked: Asked, encoded: EncodedText, reranker: Reranker | None
 ) -> tuple[Ranking, Judgement | None]:
     """Return the ranking of both stages, and what the second, where there is one, says of its best clauses."""
-    ranking = prefer_facts(rank(segment, asked.query, encoded.vector), asked.wanted)
+    ranking = prefer_facts(rank(segment, asked.query, encoded.vector), asked)
     if reranker is None:
         return ranking, None
     judgement = reranker.judge(encoded, ranking)

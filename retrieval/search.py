@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from index.segment import Segment
 from retrieval.datatypes import FactKind
-from retrieval.facts import find_facts
-from retrieval.query import Query
+from retrieval.facts import find_facts, is_vague
+from retrieval.query import Asked, Query
 from retrieval.stages import stage
 
 FloatArray = NDArray[np.float32]
@@ -37,6 +37,9 @@ FACT_CANDIDATES = 12  # best clauses in which the fact asked for is looked for
 EXACT_KINDS: frozenset[FactKind] = frozenset(("phone", "email", "url", "time_limit", "address", "court", "age", "date"))
 CONTACT: frozenset[FactKind] = frozenset(("phone", "email"))
 CLAUSE_FACT_BONUS = 0.6  # standard deviations of dense score; 0.3 to 1.5 are alike on dev (docs/benchmarks.md)
+# Where nothing but the fact is asked for, a clause without one is no answer: it is looked for further down, and no
+# similarity outweighs it.
+BARE_CANDIDATES, BARE_BONUS = 40, 10.0
 
 
 @dataclass(frozen=True)
@@ -114,18 +117,23 @@ def first_kinds(wanted: Sequence[FactKind]) -> frozenset[FactKind]:
     return CONTACT if CONTACT.issubset(wanted[:2]) else frozenset(wanted[:1])
 
 
-def prefer_facts(ranking: Ranking, wanted: Sequence[FactKind]) -> Ranking:
+def prefer_facts(ranking: Ranking, asked: Asked) -> Ranking:
     """Return ``ranking`` with those of its best dozen raised that hold a fact of the exact kind asked for first.
 
     A hotline that is asked for stands in a clause that prints one.
     """
-    if not wanted or wanted[0] not in EXACT_KINDS:
+    if not asked.wanted or asked.wanted[0] not in EXACT_KINDS:
         return ranking
-    kinds = first_kinds(wanted)
+    if asked.is_bare:
+        kinds, count, bonus = frozenset(asked.wanted), BARE_CANDIDATES, BARE_BONUS
+    else:
+        kinds, count, bonus = first_kinds(asked.wanted), FACT_CANDIDATES, CLAUSE_FACT_BONUS
     score = ranking.score.copy()
-    for ordinal in ranking.order[:FACT_CANDIDATES]:
-        if any(fact.kind in kinds for fact in find_facts(ranking.segment.clauses[ordinal].text)):
-            score[ordinal] += CLAUSE_FACT_BONUS * ranking.spread
+    for ordinal in ranking.order[:count]:
+        text = ranking.segment.clauses[ordinal].text
+        if held := [fact for fact in find_facts(text) if fact.kind in kinds]:
+            vague = asked.is_bare and all(is_vague(fact.kind, text[fact.start : fact.end]) for fact in held)
+            score[ordinal] += bonus * ranking.spread * (0.5 if vague else 1.0)
     score = np.round(score, 3)
     return replace(ranking, score=score, order=np.argsort(-score, kind="stable"))
 

@@ -147,7 +147,7 @@ def make_cases(
     for row, one in zip(questions, asked, strict=True):
         segment = segments[row["app"]]
         [encoded] = encoder.encode_queries([one.query.text])
-        ranking = prefer_facts(rank(segment, one.query, encoded.vector), one.wanted)
+        ranking = prefer_facts(rank(segment, one.query, encoded.vector), one)
         ordinals = ranking.order[:CANDIDATE_COUNT]
         evidence = row["evidence"] if row["answerable"] else []
         gold = {segment.units[unit].clause for unit in gold_units(segment.policy, segment.units, evidence)}

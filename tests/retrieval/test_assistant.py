@@ -72,6 +72,17 @@ def test_a_traditional_question_is_answered_in_traditional_wording(assistant):
     assert "政策寫明" in answer.text
 
 
+@pytest.mark.parametrize("bias", [-20.0, 20.0])
+def test_a_hotline_that_is_asked_for_is_given_where_one_is_printed_whatever_the_model_says(shipped, bias):
+    assistant = shipped.assistant(decide(bias=bias))
+    given = assistant.ask("掌上海关的客服热线是多少")
+    assert (given.status, [fact.text for fact in given.facts]) == ("answered", ["12360"])
+    missing = assistant.ask("口袋证件照的客服电话是多少")
+    assert (missing.status, missing.contact) == ("silent", assistant.policy("口袋证件照").contact)
+    rows = {row.app: row.status for row in assistant.compare("Is there a hotline?", ["掌上海关", "口袋证件照"])}
+    assert rows == {"掌上海关": "answered", "口袋证件照": "silent"}
+
+
 def test_a_silent_policy_gives_the_nearest_clauses_and_the_operators_contact(shipped):
     answer = ask(shipped.assistant(NEVER), "津心办怎么注销账号")
     assert (answer.status, answer.app) == ("silent", "津心办")

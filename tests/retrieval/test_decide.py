@@ -9,7 +9,17 @@ import pytest
 
 from corpus.datatypes import Policy
 from corpus.lexicons import load_glossary
-from retrieval.decide import FEATURES, Decision, Logistic, answer_features, load_decision, uncalibrated
+from retrieval.decide import (
+    FEATURES,
+    NOT_PRINTED,
+    PRINTED,
+    Decision,
+    Logistic,
+    answer_features,
+    judge_bare,
+    load_decision,
+    uncalibrated,
+)
 from retrieval.query import Glossary, understand
 from retrieval.rerank import Judgement
 from retrieval.search import rank
@@ -61,6 +71,23 @@ def test_a_kind_of_fact_that_is_wanted_and_not_there_is_unmet(shelve):
     [segment] = shelve([Policy("应用甲", "您可以拨打电话咨询。\n我们使用加密技术。")]).generation.segments
     _, found = features_of(segment, "电话是多少")
     assert (found["wanted"], found["unmet"]) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("policy", "question", "settled"),
+    [
+        ("您可以拨打电话010-12345678咨询。", "客服电话是多少", (PRINTED, True)),
+        ("您可以拨打电话咨询。", "客服电话是多少", (NOT_PRINTED, False)),
+        ("您可以发邮件到a@b.cn。", "投诉 电话 邮箱", (PRINTED, True)),
+        ("您可以寄信给我们。", "公司地址在哪", None),  # an address may stand there in a form that is not recognised
+        ("您可以拨打电话010-12345678咨询。", "你们会打电话给我吗", None),
+    ],
+)
+def test_what_is_printed_settles_a_question_for_nothing_else(shelve, policy, question, settled):
+    [segment] = shelve([Policy("应用甲", policy)]).generation.segments
+    asked = understand(question, "zh", GLOSSARY)
+    [vector] = ENCODER.encode_queries([asked.query.text]).vectors
+    assert judge_bare(rank(segment, asked.query, vector), asked) == settled
 
 
 @pytest.mark.parametrize("text", ["我们收集手机号码。", "我们收集手机号码。\n您可以注销。"])

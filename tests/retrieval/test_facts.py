@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.facts import FactSpan, find_facts, select_facts, wanted_kinds
+from retrieval.facts import FactSpan, find_facts, is_vague, named_kinds, select_facts, wanted_kinds
 
 
 def found(text: str, kind: str) -> list[str]:
@@ -143,6 +143,53 @@ def test_positions_are_those_of_the_policy() -> None:
 )
 def test_a_question_names_the_kind_it_asks_for(question: str, language: str, kinds: tuple[str, ...]) -> None:
     assert wanted_kinds(question, language)[: len(kinds) or None] == kinds
+
+
+@pytest.mark.parametrize(
+    ("question", "language", "kinds"),
+    [
+        ("的客服热线是多少", "zh", ("phone",)),
+        ("投诉打哪个号", "zh", ("phone",)),
+        ("你们有没有邮箱？", "zh", ("email",)),
+        ("隱私投訴 電話 郵箱", "zh-Hant", ("email", "phone")),
+        ("打官司去哪个法院", "zh", ("court",)),
+        ("公司地址在哪里", "zh", ("address",)),
+        ("is there a hotline I can ring?", "en", ("phone",)),
+        ("What's the customer service number?", "en", ("phone",)),
+        ("privacy officer email and postal address", "en", ("email", "address")),
+        ("which court would hear disputes", "en", ()),  # "hear" is not of these words: the model judges it
+        ("你们会打电话给我吗", "zh", ()),
+        ("为什么要收集我的电话", "zh", ()),
+        ("怎么换绑邮箱", "zh", ()),
+        ("客服", "zh", ()),
+        ("怎么联系你们", "zh", ()),
+        ("do you share my phone number", "en", ()),
+        ("how do I change my email address", "en", ()),
+        ("does it record phone calls", "en", ()),
+        ("What e-mail address should I use to reach your privacy team?", "en", ("email",)),
+        ("what do you do with email addresses", "en", ()),
+        ("do you contact customers by phone", "en", ()),
+        ("为什么要电话号码", "zh", ()),
+        ("你们要电话吗", "zh", ()),
+        ("电话", "zh", ()),
+        ("热线", "zh", ("phone",)),
+        ("那客服电话呢", "zh", ("phone",)),
+        ("诉讼 管辖法院", "zh", ("court",)),
+        ("", "zh", ()),
+    ],
+)
+def test_a_question_for_nothing_but_a_contact_is_told_from_others(
+    question: str, language: str, kinds: tuple[str, ...]
+) -> None:
+    assert named_kinds(question, language) == kinds
+
+
+@pytest.mark.parametrize(
+    ("court", "vague"), [("有管辖权的人民法院", True), ("宁波市鄞州区人民法院", False), ("被告住所地法院", True)]
+)
+def test_a_court_without_a_place_is_vague(court: str, vague: bool) -> None:
+    assert is_vague("court", court) is vague
+    assert not is_vague("phone", court)
 
 
 def test_facts_of_the_asked_kind_come_and_others_do_not() -> None:

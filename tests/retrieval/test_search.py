@@ -7,7 +7,7 @@ from corpus.datatypes import Policy
 from index.lexical import LexicalIndex
 from index.units import lexical_texts
 from retrieval.facts import find_facts
-from retrieval.query import Query, make_query
+from retrieval.query import Asked, Query, make_query
 from retrieval.search import FACT_CANDIDATES, WEIGHTS, Weights, merge, prefer_facts, rank, search_dense, search_lexical
 
 from ..conftest import ENCODER
@@ -19,6 +19,10 @@ def make(text):
     """Return a query without expansions, and its vector."""
     [vector] = ENCODER.encode_queries([text]).vectors
     return make_query(text, ()), vector
+
+
+def asked_for(query, *wanted, is_bare=False):
+    return Asked(query.text, "zh", query, wanted, 0, is_bare)
 
 
 def brute_force(segment, query, vector, weights):
@@ -145,12 +149,25 @@ def test_a_clause_that_holds_the_fact_asked_for_is_raised_and_nothing_else_moves
     query, vector = make("客服电话是多少")
     for segment in shipped.generation.segments:
         first = rank(segment, query, vector)
-        second = prefer_facts(first, wanted)
+        second = prefer_facts(first, asked_for(query, *wanted))
         best = first.order[:FACT_CANDIDATES]
         raised = [i for i in best if any(f.kind in kinds for f in find_facts(segment.clauses[i].text))]
         changed = np.flatnonzero(second.score != first.score).tolist()
         assert changed == sorted(raised)
         assert all(second.score[i] > first.score[i] for i in raised)
         assert second.order.tolist() == np.argsort(-second.score, kind="stable").tolist()
-        assert prefer_facts(first, ("data_types",)) is first
-        assert prefer_facts(first, ()) is first
+        assert prefer_facts(first, asked_for(query, "data_types")) is first
+        assert prefer_facts(first, asked_for(query)) is first
+
+
+def test_what_is_asked_for_alone_leads_however_little_else_is_alike_and_a_court_with_a_place_before_others(shelve):
+    lines = ["客服客服客服热线热线。", *["客服热线服务。"] * 20, "可向有管辖权的人民法院起诉。"]
+    lines += ["您可拨打010-12345678咨询。", "可向宁波市鄞州区人民法院起诉。"]
+    [segment] = shelve([Policy("应用甲", "\n".join(lines))]).generation.segments
+    for text, kind, leads in (("客服热线", "phone", ["010-12345678"]), ("客服", "court", ["鄞州区", "有管辖权"])):
+        query, vector = make(text)
+        first = rank(segment, query, vector)
+        bare = prefer_facts(first, asked_for(query, kind, is_bare=True))
+        found = [segment.clauses[i].text for i in bare.order[: len(leads)]]
+        assert all(lead in clause for lead, clause in zip(leads, found, strict=True))
+        assert len(first.order) == len(bare.order)
