@@ -182,7 +182,7 @@ def test_a_batch_that_hangs_is_told_to_all_who_wait_and_refuses_who_comes_until_
 
 
 def test_an_encoder_that_hangs_can_be_closed(gated, threads):
-    batching = BatchingEncoder(gated, wait_seconds=0.01)
+    batching = BatchingEncoder(gated, wait_seconds=0.5)
     asked = ask_while_busy(batching, gated, threads, [])
     threads.submit(batching.close).result(LIMIT)
     assert not gated.gate.is_set()
