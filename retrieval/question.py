@@ -563,6 +563,9 @@ _ASKING_WORD_ZH = re.compile(
     r"|能不能|会不会|是不是|要不要|有没有|可不可以|是否|能否|可否|[吗么嘛]$|[不没]$|请问|[？?，,。！!；;]"
 )
 _STANDS_ALONE_ZH = 9  # characters of a second part that may still lack the first one's subject
+_CONTACT_ZH = re.compile(  # a subject of its own, however short
+    r"(?:客服|投诉|举报|联系)(?:电话|热线|邮箱)|(?:电话|热线|邮箱)(?:号码|地址)?(?:是(?!否|不)|有|多少|在哪)|哪[个家]法院"
+)
 _QUESTION_START_EN = re.compile(
     r"^(?:so |and |but |also |then )?(?:what|who|whose|how|where|when|which|why|can|could|do|does|did|is|are"
     r"|was|were|will|would|should"
@@ -576,6 +579,7 @@ _SECOND_EN = re.compile(
     r"|(?:can|could|do|does|did|will|would|is|are|should) (?:i|you|they|it|we|my|the|there)\b)",
     re.IGNORECASE,
 )
+_CONTACT_EN = re.compile(r"\b(?:hot|help)[ -]?line\b|\b(?:your|the|an?) (?:tele)?(?:phone|e-?mail)\b", re.IGNORECASE)
 _HEAD_EN = re.compile(
     r"^(?:so |and |but )?(?:(?:what|who|whose|where|when|which|why|how(?: long| many \w+| much| soon)?)(?:'s|'re"
     r"|'ll)? ?)?"
@@ -635,7 +639,8 @@ def _asks_chinese(clause: str) -> bool:
 def _complete_chinese(piece: str, lead: str, topic: str) -> str:
     if lead:
         return lead + piece
-    return f"{topic} {piece}" if len(piece) <= _STANDS_ALONE_ZH else piece
+    stands_alone = len(piece) > _STANDS_ALONE_ZH or _CONTACT_ZH.search(piece)
+    return piece if stands_alone else f"{topic} {piece}"
 
 
 def _split_english(question: str) -> list[str]:
@@ -665,7 +670,8 @@ def _pieces_english(sentence: str) -> list[str]:
 
 def _complete_english(piece: str, topic: str) -> str:
     words = set(re.findall(r"[a-z']+", piece.lower()))
-    return f"{topic}: {piece}" if words & _POINTING_EN or len(words) <= 5 else piece
+    is_short = len(words) <= 5 and not _CONTACT_EN.search(piece)
+    return f"{topic}: {piece}" if words & _POINTING_EN or is_short else piece
 
 
 # -- Yes, no and lists ------------------------------------------------------------------------------------------------

@@ -174,6 +174,13 @@ def test_a_full_question_stands_alone(question: str, language: str) -> None:
             "en",
             ("I sold my phone. How do I log out", "I sold my phone. can I wipe my photos?"),
         ),
+        ("怎么注销账号？投诉电话是多少？", "zh", ("怎么注销账号？", "投诉电话是多少？")),
+        ("怎么注销账号？打电话行吗？", "zh", ("怎么注销账号？", "注销账号 打电话行吗？")),
+        (
+            "How do I delete my account? What is the hotline?",
+            "en",
+            ("How do I delete my account?", "What is the hotline?"),
+        ),
     ],
 )
 def test_two_questions_come_apart_each_complete(question: str, language: str, parts: tuple[str, ...]) -> None:
